@@ -1,0 +1,297 @@
+"""An experiment: every setting typed and checked, read from YAML with a base file and ``--set`` overrides."""
+
+import difflib
+import re
+from pathlib import Path
+from typing import Any, Dict, List, Literal, Optional, Sequence, Tuple, Type, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+
+class ConfigError(ValueError):
+    """A setting that cannot be used: one line with the file, the key, the value and what was expected."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
+
+
+_Positive = Field(gt=0)
+_NotNegative = Field(ge=0)
+# Of (width, height) in pixels.
+_Pixels = Tuple[int, int]
+
+
+class Data(_Section):
+    """Where one set of images lies: ``dataset`` names its layout on disk."""
+
+    dataset: Literal["gta5", "synthia", "cityscapes", "folder"]
+    root: str
+    split: str = "train"
+
+
+class DataSets(_Section):
+    """The labelled source, the unlabelled target, the labelled split that scores are measured on."""
+
+    source: Data
+    target: Data
+    val: Optional[Data] = None
+    threads: int = Field(default=2, ge=1)
+
+
+class Model(_Section):
+    """The segmenter.  ``weights`` is a file of ImageNet weights for the encoder, or "none"."""
+
+    encoder: Literal["resnet101", "vgg16", "small"]
+    weights: str
+
+
+class Input(_Section):
+    """How an image becomes a network input: resized, scaled at random, cropped, mirrored; P §3.2.
+
+    ``size`` (width, height) and ``short_side`` exclude each other; without either, images keep their own size.
+    ``scale`` is the range of a random factor on top.  Images below the crop are padded right and bottom.
+    """
+
+    size: Optional[_Pixels] = None
+    short_side: Optional[int] = Field(default=None, gt=0)
+    scale: Tuple[float, float] = (1.0, 1.0)
+    crop: Optional[_Pixels] = None
+    mirror: bool = True
+
+    @model_validator(mode="after")
+    def _consistent(self):
+        if self.size is not None and self.short_side is not None:
+            raise ValueError("size and short_side exclude each other: set one of them to null")
+        for name in ("size", "crop"):
+            if min(getattr(self, name) or (1,)) < 1:
+                raise ValueError(f"{name} must be two positive numbers of pixels, width and height")
+        if not 0 < self.scale[0] <= self.scale[1]:
+            raise ValueError("scale must be two positive factors, the lower one first")
+        return self
+
+
+class Training(_Section):
+    """What the three trainings share: SGD on F and C."""
+
+    iterations: int = _Positive
+    batch_size: int = _Positive
+    learning_rate: float = _Positive
+    momentum: float = Field(ge=0, lt=1)
+    weight_decay: float = _NotNegative
+
+
+class Source(Training):
+    """Stage 1: supervised training on the source domain."""
+
+    poly_power: float = _NotNegative
+    input: Input
+
+
+class Adversarial(Training):
+    """Stage 2: adversarial training with zero, one (D1) or two discriminators; both learning rates are constant."""
+
+    discriminators: Literal[0, 1, 2]
+    discriminator_learning_rate: float = _Positive
+    lambda_seg: float = _NotNegative
+    lambda_1: float = _NotNegative
+    lambda_2: float = _NotNegative
+    objective: Literal["non_saturating", "minimax"]
+    joint_pass: bool
+    source_input: Input
+    target_input: Input
+
+
+class Proxies(_Section):
+    """Stage 3: the share of pixels kept by adversarial confidence, and per class by classification confidence."""
+
+    p1: float = Field(gt=0, le=1)
+    p2: float = Field(gt=0, le=1)
+    size: Optional[_Pixels]
+
+
+class Retrain(Training):
+    """Stage 4: training on proxies alone.  ``init`` says where its first weights come from."""
+
+    poly_power: float = _NotNegative
+    init: Literal["imagenet", "source", "none"]
+    input: Input
+
+
+class Evaluation(_Section):
+    """How checkpoints are scored.
+
+    ``short_side`` is that of the network's input after each stage (null: the image's own size); ``scales`` are those of
+    multi-scale evaluation; ``refresh`` is the number of target images to re-estimate batch-norm statistics on first.
+    """
+
+    short_side: Dict[Literal["source", "adversarial", "retrain"], Optional[int]]
+    scales: Tuple[float, ...] = Field(min_length=1)
+    refresh: int = _NotNegative
+
+
+class Bookkeeping(_Section):
+    """How often a training logs, scores the val split and saves, in iterations; 0 turns evaluation off."""
+
+    log_every: int = _Positive
+    eval_every: int = _NotNegative
+    checkpoint_every: int = _Positive
+
+
+class Experiment(_Section):
+    """Everything that defines a run of the four stages; ``device`` "auto" is the first GPU, or the CPU without one."""
+
+    name: str = Field(min_length=1)
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|gpu\(\d+\))$")
+    seed: int = Field(ge=0, lt=2**31)
+    classes: Literal[16, 19]
+    data: DataSets
+    model: Model
+    source: Source
+    adversarial: Adversarial
+    proxies: Proxies
+    retrain: Retrain
+    evaluation: Evaluation
+    bookkeeping: Bookkeeping
+
+    def to_yaml(self) -> str:
+        """Write the experiment so that `load_experiment` reads the same one back."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def load_experiment(path: Path, overrides: Sequence[str] = (), seed: Optional[int] = None) -> Experiment:
+    """Read an experiment from YAML.
+
+    A file may name another one with ``base: FILE`` (relative to itself) and then states only what differs.  The
+    experiment's ``name`` is that of the file unless it gives one.
+
+    Parameters
+    ----------
+    path : Path
+        The YAML file.
+    overrides : sequence of str
+        "a.b=value" each, the value in YAML; applied last.
+    seed : int, optional
+        Replaces the experiment's seed.
+
+    Raises
+    ------
+    ConfigError
+        If a file cannot be read, or a key is unknown, missing, of a wrong type or out of range.
+    """
+    path = Path(path)
+    values = _read(path, ())
+    values.setdefault("name", path.stem)
+    for override in overrides:
+        _apply(values, override)
+    if seed is not None:
+        values["seed"] = seed
+    return _validate(values, str(path))
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML's safe loader that also reads 4e-3, which YAML 1.1 takes for a string, as a number."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
+def _parse(text: str, where: str) -> Any:
+    try:
+        return yaml.load(text, _Loader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{where}: not valid YAML: {reason}") from None
+
+
+def _read(path: Path, seen: Tuple[Path, ...]) -> Dict[str, Any]:
+    if path.resolve() in seen:
+        raise ConfigError(f"{path}: is its own base, by way of {' and '.join(str(p) for p in seen)}")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error}): expected an experiment in YAML") from None
+    values = _parse(text, str(path))
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: expected an experiment, that is 'key: value' lines, not {type(values).__name__}")
+    base = values.pop("base", None)
+    if base is None:
+        return values
+    if not isinstance(base, str):
+        raise ConfigError(f"{path}: base is {base!r}: expected the path of another experiment file")
+    return _merged(_read(path.parent / base, (*seen, path.resolve())), values)
+
+
+def _merged(base: Any, changes: Any) -> Any:
+    if not (isinstance(base, dict) and isinstance(changes, dict)):
+        return changes
+    merged = dict(base)
+    for key, value in changes.items():
+        merged[key] = _merged(base.get(key), value)
+    return merged
+
+
+def _apply(values: Dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not (key and equals):
+        raise ConfigError(f"--set {override}: expected key=value, as in --set source.iterations=100")
+    *parents, last = key.split(".")
+    section = values
+    for parent in parents:
+        section = section.setdefault(parent, {})
+        if not isinstance(section, dict):
+            raise ConfigError(f"--set {override}: {parent} is a value, not a section, and has no keys below it")
+    section[last] = _parse(text, f"--set {override}")
+
+
+def _validate(values: Dict[str, Any], where: str) -> Experiment:
+    try:
+        return Experiment.model_validate(_plain(values, ""))
+    except ValidationError as error:
+        raise ConfigError(f"{where}: " + "; ".join(_explain(one) for one in _unknown_first(error))) from None
+    except ValueError as error:
+        raise ConfigError(f"{where}: {error}") from None
+
+
+def _plain(value: Any, key: str) -> Any:
+    """Turn lists to the tuples that strict checking asks for, and refuse YAML's other types."""
+    if isinstance(value, dict):
+        for name in value:
+            if not isinstance(name, str):
+                raise ValueError(f"{key or 'the top level'} has a key that is no text: {name!r}")
+        return {name: _plain(item, f"{key}.{name}".lstrip(".")) for name, item in value.items()}
+    if isinstance(value, list):
+        return tuple(_plain(item, key) for item in value)
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
+    raise ValueError(f"{key} = {value!r}: expected a number, a text, a list or a section")
+
+
+def _unknown_first(error: ValidationError) -> List[Dict[str, Any]]:
+    # A misspelt key also leaves its right spelling missing: the cause comes before its effect.
+    return sorted(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+
+
+def _explain(error: Dict[str, Any]) -> str:
+    key = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        return f"{key} is not a setting" + _nearest(error["loc"])
+    if error["type"] == "missing":
+        return f"{key} is missing"
+    message = error["msg"].replace("Value error, ", "").replace("Input should be", "expected")
+    return f"{key} = {error['input']!r}: {message[0].lower()}{message[1:]}"
+
+
+def _nearest(location: Tuple) -> str:
+    section: Type[BaseModel] = Experiment
+    for part in location[:-1]:
+        annotation = section.model_fields[part].annotation
+        section = next(iter(get_args(annotation)), annotation)  # the section itself where it is optional
+    close = difflib.get_close_matches(str(location[-1]), section.model_fields, n=1, cutoff=0.5)
+    prefix = "".join(f"{part}." for part in location[:-1])
+    if close:
+        return f": did you mean {prefix}{close[0]}?"
+    return f": expected one of {', '.join(section.model_fields)}"

@@ -1,0 +1,169 @@
+"""GTA5, SYNTHIA, Cityscapes, plain folders and proxies: which image belongs to which label."""
+
+import logging
+from pathlib import Path
+from typing import Callable, List, NamedTuple, Optional, Tuple
+
+import numpy as np
+
+from gluon_madapt.data.files import image_size, read_image, read_label, read_train_ids
+from gluon_madapt.errors import UserError
+from gluon_madapt.labels import ClassSet
+
+_log = logging.getLogger(__name__)
+
+_IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
+_LAYOUTS = {
+    "gta5": "images/*.png and labels/*.png",
+    "synthia": "RGB/*.png and GT/LABELS/*.png",
+    "cityscapes": "leftImg8bit/SPLIT/CITY/*_leftImg8bit.png (and, where labels are needed, gtFine likewise)",
+    "folder": "images (" + ", ".join(_IMAGE_SUFFIXES) + ") in it or in folders below it",
+}
+
+
+class Sample(NamedTuple):
+    """One image: its path, that of its label where there is one, and its name, the path relative to the images."""
+
+    name: str
+    image: Path
+    label: Optional[Path]
+
+
+class Dataset:
+    """An ordered list of samples, and how to read them.
+
+    Parameters
+    ----------
+    samples : list of Sample
+        In the order of their names.
+    decode : callable
+        Label file -> (H, W) uint8 train ids.
+    skipped : tuple of str
+        Names of samples that were left out because image and label differ in size.
+    """
+
+    def __init__(self, samples: List[Sample], decode: Callable[[Path], np.ndarray], skipped: Tuple[str, ...] = ()):
+        self.samples = samples
+        self.skipped = skipped
+        self._decode = decode
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def image(self, index: int) -> np.ndarray:
+        """Read an image, (H, W, 3) uint8 RGB."""
+        return read_image(self.samples[index].image)
+
+    def label(self, index: int) -> np.ndarray:
+        """Read the label of an image, (H, W) uint8 train ids, 255 where ignored."""
+        sample = self.samples[index]
+        if sample.label is None:
+            raise UserError(f"{sample.image}: has no label, and labels are needed here")
+        return self._decode(sample.label)
+
+
+def open_dataset(dataset: str, root: Path, split: str, classes: ClassSet, labelled: bool) -> Dataset:
+    """List the samples of a dataset in its own layout on disk.
+
+    Parameters
+    ----------
+    dataset : str
+        "gta5", "synthia", "cityscapes" or "folder" (images alone).
+    root : Path
+        The dataset's top folder.
+    split : str
+        "train" or "val"; only Cityscapes has splits.
+    labelled : bool
+        Whether labels are needed.  Without, no label folder is looked at.
+
+    Raises
+    ------
+    UserError
+        If the folder is missing, empty or of another layout, or an image has no label.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise UserError(f"{root}: no such folder: expected {dataset}, that is {_LAYOUTS[dataset]}")
+    pairs = _FINDERS[dataset](root, split)
+    if not pairs:
+        raise UserError(f"{root}: holds no images of {dataset} {split}: expected {_LAYOUTS[dataset]}")
+    samples = [Sample(name, image, label if labelled else None) for name, image, label in pairs]
+    skipped: Tuple[str, ...] = ()
+    if labelled:
+        _check_labels_exist(samples, dataset)
+        samples, skipped = _leave_out_unequal_sizes(samples)
+    return Dataset(samples, lambda path: read_label(path, dataset, classes), skipped)
+
+
+def proxy_dataset(target: Dataset, folder: Path, num_classes: int) -> Dataset:
+    """Pair the images of ``target`` with the proxy labels that stage 3 wrote to ``folder``."""
+    samples = [Sample(one.name, one.image, proxy_path(folder, one.name)) for one in target.samples]
+    missing = [one for one in samples if not one.label.is_file()]
+    if missing:
+        raise UserError(
+            f"{missing[0].label}: missing, the proxy labels of {missing[0].name} ({len(missing)} in all): "
+            "make them with tools/make_proxy.py"
+        )
+    return Dataset(samples, lambda path: read_train_ids(path, num_classes))
+
+
+def proxy_path(folder: Path, name: str) -> Path:
+    """Return where the proxy labels of the image called ``name`` lie: its relative path with the suffix .png."""
+    return Path(folder) / Path(name).with_suffix(".png")
+
+
+def _pairs_gta5(root: Path, split: str) -> List[Sample]:
+    return [Sample(p.name, p, root / "labels" / p.name) for p in sorted((root / "images").glob("*.png"))]
+
+
+def _pairs_synthia(root: Path, split: str) -> List[Sample]:
+    return [Sample(p.name, p, root / "GT" / "LABELS" / p.name) for p in sorted((root / "RGB").glob("*.png"))]
+
+
+def _pairs_cityscapes(root: Path, split: str) -> List[Sample]:
+    images = root / "leftImg8bit" / split
+    suffix = "_leftImg8bit.png"
+    samples = []
+    for path in sorted(images.glob("*/*" + suffix)):
+        name = path.relative_to(images)
+        label = root / "gtFine" / split / name.parent / (path.name[: -len(suffix)] + "_gtFine_labelIds.png")
+        samples.append(Sample(name.as_posix(), path, label))
+    return samples
+
+
+def _pairs_folder(root: Path, split: str) -> List[Sample]:
+    paths = (path for path in root.rglob("*") if path.suffix.lower() in _IMAGE_SUFFIXES and path.is_file())
+    return [Sample(path.relative_to(root).as_posix(), path, None) for path in sorted(paths)]
+
+
+_FINDERS = {
+    "gta5": _pairs_gta5,
+    "synthia": _pairs_synthia,
+    "cityscapes": _pairs_cityscapes,
+    "folder": _pairs_folder,
+}
+
+
+def _check_labels_exist(samples: List[Sample], dataset: str) -> None:
+    if samples[0].label is None:
+        raise UserError(f"dataset {dataset} has no labels, and labels are needed here")
+    missing = [one for one in samples if not one.label.is_file()]
+    if missing:
+        raise UserError(f"{missing[0].image}: has no label, expected {missing[0].label} ({len(missing)} such in all)")
+
+
+def _leave_out_unequal_sizes(samples: List[Sample]) -> Tuple[List[Sample], Tuple[str, ...]]:
+    """Leave out pairs whose image and label differ in size: a few pairs of the real GTA5 do."""
+    kept, skipped = [], []
+    for sample in samples:
+        size, label_size = image_size(sample.image), image_size(sample.label)
+        if size == label_size:
+            kept.append(sample)
+        else:
+            skipped.append(sample.name)
+            _log.warning("%s skipped: the image is %dx%d, its label %dx%d", sample.image, *size, *label_size)
+    if not kept:
+        raise UserError(f"{samples[0].image}: differs in size from its label, as all {len(samples)} pairs do")
+    if skipped:
+        _log.warning("%d of %d pairs skipped, since image and label differ in size", len(skipped), len(samples))
+    return kept, tuple(skipped)

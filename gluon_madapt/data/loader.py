@@ -1,0 +1,125 @@
+"""Batches, prepared by a few threads ahead of the network."""
+
+import zlib
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import Iterator, NamedTuple, Optional, Tuple
+
+import numpy as np
+
+from gluon_madapt.config import Input
+from gluon_madapt.data.datasets import Dataset
+from gluon_madapt.data.transforms import normalize, transform
+from gluon_madapt.errors import UserError
+
+# Batches that are being prepared while the network works on one.
+_AHEAD = 4
+
+# Keep the draws for the order apart from those for augmentation.
+_ORDER, _AUGMENTATION = 0, 1
+
+
+class Batch(NamedTuple):
+    """``images`` (N, 3, H, W) float32, normalised; ``labels`` (N, H, W) uint8 train ids or None; the samples' names."""
+
+    images: np.ndarray
+    labels: Optional[np.ndarray]
+    names: Tuple[str, ...]
+
+
+class Loader:
+    """The batches of one domain in one stage.
+
+    Which samples a batch holds, and how each is augmented, is a function of seed, stream, iteration and place in the
+    batch alone: not of the threads' timing, nor of what was read before.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The samples.
+    settings : Input
+        Resizing and augmentation.
+    batch_size : int
+        Samples in a batch.
+    seed : int
+        The experiment's seed.
+    stream : str
+        Names the stage and the domain, so that each has randomness of its own.
+    labelled : bool
+        Whether to read the labels.
+    threads : int
+        Threads that prepare samples.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        settings: Input,
+        *,
+        batch_size: int,
+        seed: int,
+        stream: str,
+        labelled: bool,
+        threads: int = 2,
+    ):
+        self._dataset = dataset
+        self._settings = settings
+        self._batch_size = batch_size
+        self._seed = (seed, zlib.crc32(stream.encode()))
+        self._labelled = labelled
+        self._threads = threads
+        self._order = lru_cache(maxsize=2)(self._shuffled)
+
+    def batches(self, start: int, stop: int) -> Iterator[Batch]:
+        """Yield the batches of iterations ``start`` to ``stop - 1``."""
+        pool = ThreadPoolExecutor(self._threads, thread_name_prefix="loader")
+        waiting: deque = deque()
+        try:
+            for iteration in range(start, stop):
+                waiting.append([pool.submit(self._sample, iteration, slot) for slot in range(self._batch_size)])
+                if len(waiting) > _AHEAD:
+                    yield self._collate(waiting.popleft())
+            while waiting:
+                yield self._collate(waiting.popleft())
+        finally:
+            for futures in waiting:
+                for future in futures:
+                    future.cancel()
+            pool.shutdown()
+
+    def batch(self, iteration: int) -> Batch:
+        """Return the batch of one iteration."""
+        return next(self.batches(iteration, iteration + 1))
+
+    def _sample(self, iteration: int, slot: int) -> Tuple[np.ndarray, Optional[np.ndarray], str]:
+        epoch, place = divmod(iteration * self._batch_size + slot, len(self._dataset))
+        index = int(self._order(epoch)[place])
+        image = self._dataset.image(index)
+        label = self._dataset.label(index) if self._labelled else None
+        name = self._dataset.samples[index].name
+        if label is not None and label.shape != image.shape[:2]:
+            raise UserError(
+                f"{name}: the image is {_size(image)}, its label {_size(label)}: expected one size (width x height)"
+            )
+        rng = np.random.default_rng((*self._seed, _AUGMENTATION, iteration, slot))
+        image, label = transform(image, label, self._settings, rng)
+        return normalize(image), label, name
+
+    def _shuffled(self, epoch: int) -> np.ndarray:
+        return np.random.default_rng((*self._seed, _ORDER, epoch)).permutation(len(self._dataset))
+
+    @staticmethod
+    def _collate(futures) -> Batch:
+        images, labels, names = zip(*(future.result() for future in futures))
+        sizes = {image.shape for image in images}
+        if len(sizes) > 1:
+            raise UserError(
+                f"{', '.join(names)}: these images of one batch differ in size after resizing: "
+                "set a crop or a size for this input, or a batch of 1"
+            )
+        return Batch(np.stack(images), None if labels[0] is None else np.stack(labels), names)
+
+
+def _size(image: np.ndarray) -> str:
+    return f"{image.shape[1]}x{image.shape[0]}"

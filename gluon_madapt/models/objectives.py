@@ -1,0 +1,91 @@
+"""The losses (P Eq. 1 to 3), and the passes through the segmenter that training compiles."""
+
+from gluon_madapt.labels import IGNORE
+from gluon_madapt.models.interpolation import resize_channels_last
+from gluon_madapt.models.segmenter import Segmenter, View
+
+
+def segmentation_loss(F, logits, labels, images):
+    """Pixel cross entropy, the mean over labelled pixels; 0 where none is.  P Eq. 1, which sums.
+
+    Parameters
+    ----------
+    F : module
+        mxnet.nd or mxnet.sym.
+    logits : NDArray or Symbol
+        Class scores (N, L, h, w), resized here to the size of the labels.
+    labels : NDArray or Symbol
+        Train ids (N, H, W), float32; 255 is ignored.
+    images : NDArray or Symbol
+        (?, ?, H, W), for its size alone.
+
+    Returns
+    -------
+    NDArray or Symbol
+        The loss, (1,).
+    """
+    log_probabilities = F.log_softmax(resize_channels_last(F, logits, images), axis=-1)
+    labelled = labels != IGNORE
+    # Ignored pixels point at class 0, which their weight of 0 then leaves out.
+    chosen = F.pick(log_probabilities, labels * labelled, axis=-1)
+    return F.broadcast_div(-F.sum(chosen * labelled), F.broadcast_maximum(F.sum(labelled), F.ones((1,))))
+
+
+def source_likelihood_loss(F, logits):
+    """-log D(x), the mean over D's cells, from D's logits: low where D takes x for source.  P Eq. 2 and 3."""
+    return F.mean(F.Activation(-logits, act_type="softrelu"))
+
+
+def target_likelihood_loss(F, logits):
+    """-log(1 - D(x)), the mean over D's cells, from D's logits: low where D takes x for target.  P Eq. 2 and 3."""
+    return F.mean(F.Activation(logits, act_type="softrelu"))
+
+
+class SupervisedPass(View):
+    """Labelled images to (segmentation loss (1,), feature, mid-level map)."""
+
+    def hybrid_forward(self, F, images, labels):
+        """Compute the loss of ``images`` (N, 3, H, W) against ``labels`` (N, H, W), float32 train ids."""
+        feature, mid = self.segmenter.extract_features(images)
+        return segmentation_loss(F, self.segmenter.classifier(feature), labels, images), feature, mid
+
+
+class FeaturePass(View):
+    """Images to (feature, mid-level map): all that training needs of the target."""
+
+    def collect_params(self, select=None):
+        """Return the parameters of F: those of the segmenter but for the classifier."""
+        params = self.segmenter.collect_params(select)
+        for key in self.segmenter.classifier.collect_params():
+            params.pop(key, None)
+        return params
+
+    def hybrid_forward(self, F, images):
+        """Extract the features of ``images``, (N, 3, H, W)."""
+        return self.segmenter.extract_features(images)
+
+
+class JointPass(View):
+    """Source and target in one pass, so that batch norm sees both.  Ours, for inputs of one size.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        The network.
+    batch_size : int
+        Images of either domain: the first half of the batch is the source.
+    """
+
+    def __init__(self, segmenter: Segmenter, batch_size: int):
+        super().__init__(segmenter)
+        self._batch_size = batch_size
+
+    def hybrid_forward(self, F, images, labels):
+        """Return the loss of the source half, then feature and mid-level map of the source and those of the target."""
+        feature, mid = self.segmenter.extract_features(images)
+        source = {"axis": 0, "begin": 0, "end": self._batch_size}
+        target = {"axis": 0, "begin": self._batch_size, "end": None}
+        feature_s, mid_s = F.slice_axis(feature, **source), F.slice_axis(mid, **source)
+        logits = self.segmenter.classifier(feature_s)
+        loss = segmentation_loss(F, logits, labels, images)
+        return loss, feature_s, mid_s, F.slice_axis(feature, **target), F.slice_axis(mid, **target)

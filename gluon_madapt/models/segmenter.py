@@ -1,0 +1,104 @@
+"""The segmenter: encoder, light decoder and classifier (P §2.4)."""
+
+from mxnet.gluon import HybridBlock, nn
+from mxnet.gluon.parameter import ParameterDict
+
+from gluon_madapt.models.classifier import Classifier
+from gluon_madapt.models.encoders import ENCODERS
+from gluon_madapt.models.fusion import FEATURE_CHANNELS, FusionBlock
+from gluon_madapt.models.interpolation import resize_like
+
+# Dilation of the three fusions, coarsest first (released code).
+RATES = (3, 6, 12)
+
+
+class Segmenter(HybridBlock):
+    """The paper's F and C: images to class scores.
+
+    Parameters
+    ----------
+    encoder : str
+        "resnet101", "vgg16" or "small".
+    num_classes : int
+        Number of classes, L.
+
+    Input: RGB images (N, 3, H, W), float32, in [0, 1], minus the ImageNet mean, over its standard deviation.
+    Outputs: logits (N, L, H, W); feature F(X), (N, 128, H/4, W/4); mid-level map F_l(X), (N, C, H/16, W/16).
+
+    Attributes
+    ----------
+    quarter : View
+        The same network with the logits left at (N, L, H/4, W/4).
+    mid_channels : int
+        Channels C of the mid-level map.
+
+    Raises
+    ------
+    ValueError
+        If there is no such encoder.
+    """
+
+    def __init__(self, encoder: str, num_classes: int, **kwargs):
+        super().__init__(**kwargs)
+        if encoder not in ENCODERS:
+            raise ValueError(f"there is no encoder {encoder!r}: expected one of {', '.join(ENCODERS)}")
+        self.encoder_name = encoder
+        self.num_classes = num_classes
+        with self.name_scope():
+            self._encoder = ENCODERS[encoder]()
+            for name, stage in self._encoder.stages.items():
+                setattr(self, name, stage)
+            c1, c2, c3, c4 = self._encoder.channels
+            self.mid_channels = c3
+            self.merge1 = FusionBlock(c4, c3, RATES[0])
+            self.merge2 = FusionBlock(FEATURE_CHANNELS, c2, RATES[1])
+            self.merge3 = FusionBlock(FEATURE_CHANNELS, c1, RATES[2])
+            self.final = nn.HybridSequential()
+            self.final.add(nn.BatchNorm(in_channels=FEATURE_CHANNELS))
+            self.final.add(nn.Activation("relu"))
+            self.classifier = Classifier(num_classes, FEATURE_CHANNELS)
+        # Past Gluon's own __setattr__, which would take the view for a child with parameters of its own.
+        object.__setattr__(self, "quarter", QuarterScores(self))
+
+    def extract_features(self, images):
+        """Return F(X) and F_l(X) of images, NDArray or Symbol, without classifying them."""
+        c1, c2, c3, c4 = self._encoder(images)
+        fused = self.merge3(self.merge2(self.merge1(c4, c3), c2), c1)
+        return self.final(fused), c3
+
+    def hybrid_forward(self, F, images):
+        """Segment images at their own size."""
+        feature, mid = self.extract_features(images)
+        return resize_like(F, self.classifier(feature), images), feature, mid
+
+    def hybridize(self, active=True, **kwargs):
+        """Compile the network and its view `quarter`, each on its next call; ``kwargs`` as for any HybridBlock."""
+        super().hybridize(active, **kwargs)
+        self.quarter.hybridize(active, **kwargs)
+
+
+class View(HybridBlock):
+    """A graph of its own over the parameters of a segmenter.
+
+    Gluon compiles one graph per block and lays out its memory anew whenever the shape of the input changes.  A view per
+    use (source images, target images, scores for evaluation) keeps the shapes of each graph, and so its memory plan,
+    fixed.  A view has no parameters: saving and initializing are the segmenter's.
+    """
+
+    def __init__(self, segmenter: Segmenter):
+        super().__init__()
+        # Not registered as a child: hybridizing a view must not compile the segmenter anew.
+        object.__setattr__(self, "segmenter", segmenter)
+
+    def collect_params(self, select=None) -> ParameterDict:
+        """Return the parameters that this view's graph reads."""
+        return self.segmenter.collect_params(select)
+
+
+class QuarterScores(View):
+    """Images to logits, feature and mid-level map, with the logits left at a quarter of the image's size."""
+
+    def hybrid_forward(self, F, images):
+        """Segment images at a quarter of their size."""
+        feature, mid = self.segmenter.extract_features(images)
+        return self.segmenter.classifier(feature), feature, mid

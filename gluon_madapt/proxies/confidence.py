@@ -1,0 +1,43 @@
+"""Adversarial confidence: what the discriminators say of each pixel (P §2.3)."""
+
+from typing import Sequence
+
+import numpy as np
+
+
+def adversarial_confidence(maps: Sequence[np.ndarray]) -> np.ndarray:
+    """Combine the discriminators' maps of one image.
+
+    Parameters
+    ----------
+    maps : sequence of np.ndarray
+        One or two (H, W) maps of the probability of "source", at the size of the image.
+
+    Returns
+    -------
+    np.ndarray
+        (H, W) float32 in [0, 1]: the mean of the maps, each normalised to its own minimum and maximum; a constant map
+        counts as 0.
+
+    Raises
+    ------
+    ValueError
+        If there is no map, the shapes differ, or a value is not finite.
+    """
+    if not maps:
+        raise ValueError("adversarial confidence needs the map of at least one discriminator")
+    total = np.zeros(maps[0].shape, dtype=np.float32)
+    for one in maps:
+        if one.shape != total.shape:
+            raise ValueError(f"discriminator maps differ in shape: {one.shape} and {total.shape}")
+        total += _normalized(np.asarray(one, dtype=np.float32))
+    return total / np.float32(len(maps))
+
+
+def _normalized(values: np.ndarray) -> np.ndarray:
+    low, high = values.min(), values.max()
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise ValueError("a discriminator map holds values that are not finite")
+    if low == high:
+        return np.zeros_like(values)
+    return (values - low) / (high - low)
