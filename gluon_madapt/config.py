@@ -213,7 +213,9 @@ def _read(path: Path, seen: Tuple[Path, ...]) -> Dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read ({error}): expected an experiment in YAML") from None
+        why = getattr(error, "strerror", None) or error
+        whose = f", the base of {seen[-1]}," if seen else ""
+        raise ConfigError(f"{path}{whose}: cannot be read ({why}): expected an experiment in YAML") from None
     values = _parse(text, str(path))
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected an experiment, that is 'key: value' lines, not {type(values).__name__}")

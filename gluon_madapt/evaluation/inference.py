@@ -18,8 +18,8 @@ def predict_probabilities(
 ) -> nd.NDArray:
     """Return class probabilities, averaged over scales and mirrored copies.
 
-    Each copy of the normalised image is resized bilinearly (aligned corners, sizes rounded half up); its class scores at
-    a quarter of that size go to the output's size in one resize, then through softmax, and are mirrored back.
+    Each copy of the normalised image is resized bilinearly (aligned corners, sizes rounded half up); its class scores
+    at a quarter of that size go to the output's size in one resize, then through softmax, and are mirrored back.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """Bilinear resizing with aligned corners, as products with two interpolation matrices.
 
 Interpolation with aligned corners is linear along each axis: output row i samples input row s_i = i (h - 1)/(H - 1),
-and entry (i, j) of the matrix is max(0, 1 - |s_i - j|).  MXNet's own operator computes the same values, but its gradient is
-ten times slower and sums in an order that changes from run to run, which would make training irreproducible.
+and entry (i, j) of the matrix is max(0, 1 - |s_i - j|).  MXNet's own operator computes the same values, but its
+gradient is ten times slower and sums in an order that changes from run to run: training would not be reproducible.
 Everything here hybridizes for inputs of any size: sizes are taken from the arrays, never from Python.
 """
 

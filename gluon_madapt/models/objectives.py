@@ -1,5 +1,7 @@
 """The losses (P Eq. 1 to 3), and the passes through the segmenter that training compiles."""
 
+from mxnet.gluon.parameter import ParameterDict
+
 from gluon_madapt.labels import IGNORE
 from gluon_madapt.models.interpolation import resize_channels_last
 from gluon_madapt.models.segmenter import Segmenter, View
@@ -55,9 +57,10 @@ class FeaturePass(View):
 
     def collect_params(self, select=None):
         """Return the parameters of F: those of the segmenter but for the classifier."""
-        params = self.segmenter.collect_params(select)
-        for key in self.segmenter.classifier.collect_params():
-            params.pop(key, None)
+        params = ParameterDict()
+        for child in self.segmenter._children.values():
+            if child is not self.segmenter.classifier:
+                params.update(child.collect_params(select))
         return params
 
     def hybrid_forward(self, F, images):

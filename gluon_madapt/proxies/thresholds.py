@@ -1,8 +1,8 @@
 """The thresholds t1 and t2: exact order statistics over all pixels of all images (P §2.3).
 
-Nothing is sorted and nothing is sampled.  The bits of float32 numbers that are not negative order like the numbers, so a
-histogram over the upper 16 bits finds the bin of the wanted value, and in a second scan a histogram over the lower 16
-bits of what lies in that bin finds the value itself.  Memory does not depend on the number of images.
+Nothing is sorted and nothing is sampled.  The bits of float32 numbers that are not negative order like the numbers, so
+a histogram over the upper 16 bits finds the bin of the wanted value, and in a second scan a histogram over the lower
+16 bits of what lies in that bin finds the value itself.  Memory does not depend on the number of images.
 """
 
 from decimal import Decimal

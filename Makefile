@@ -1,0 +1,26 @@
+# make demo: the mini world through all four stages; make test: the tests.  Both set up what they need in .venv.
+PYTHON_ENV := .venv/bin/python
+
+.PHONY: help setup demo test test-all lint
+
+help:
+	@echo "make demo      train and adapt on the mini world (10 minutes on two cores)"
+	@echo "make test      the tests, but for the slow ones, and the style checks"
+	@echo "make test-all  all tests"
+	@echo "make setup     the environment alone (.venv)"
+
+setup:
+	@tools/environment.sh
+
+demo: setup
+	@$(PYTHON_ENV) tools/demo.py
+
+test: setup lint
+	@OMP_NUM_THREADS=1 $(PYTHON_ENV) -m pytest -n 2 --dist worksteal -q
+
+test-all: setup lint
+	@OMP_NUM_THREADS=1 $(PYTHON_ENV) -m pytest -n 2 --dist worksteal -q -m ""
+
+lint: setup
+	@$(PYTHON_ENV) -m ruff check .
+	@$(PYTHON_ENV) -m ruff format --check .

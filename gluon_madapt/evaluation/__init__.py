@@ -1,0 +1,7 @@
+"""A network and images -> probabilities, labels and scores."""
+
+from gluon_madapt.evaluation.inference import predict_probabilities
+from gluon_madapt.evaluation.metrics import ConfusionMatrix
+from gluon_madapt.evaluation.scores import evaluate, predict_labels, summary
+
+__all__ = ["ConfusionMatrix", "evaluate", "predict_labels", "predict_probabilities", "summary"]

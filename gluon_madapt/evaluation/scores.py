@@ -1,0 +1,81 @@
+"""A network and a labelled split -> per-class IoU and its means."""
+
+from typing import Dict, Optional, Sequence
+
+import mxnet as mx
+import numpy as np
+from mxnet import nd
+from tqdm import tqdm
+
+from gluon_madapt.data import Dataset, normalize, resize_image
+from gluon_madapt.data.transforms import base_size
+from gluon_madapt.errors import UserError
+from gluon_madapt.evaluation.inference import predict_probabilities
+from gluon_madapt.evaluation.metrics import ConfusionMatrix
+from gluon_madapt.labels import ClassSet
+
+
+def predict_labels(
+    net,
+    image: np.ndarray,
+    context: mx.Context,
+    short_side: Optional[int] = None,
+    scales: Sequence[float] = (1.0,),
+    mirror: bool = False,
+) -> np.ndarray:
+    """Segment one image at its own size.
+
+    Parameters
+    ----------
+    net : Segmenter
+        The network.
+    image : np.ndarray
+        (H, W, 3) uint8 RGB.
+    context : mx.Context
+        The device of the network.
+    short_side : int, optional
+        Short side of the network's input; that of the image by default.
+    scales, mirror
+        As in `predict_probabilities`.
+
+    Returns
+    -------
+    np.ndarray
+        (H, W) uint8 train ids.
+    """
+    height, width = image.shape[:2]
+    resized = resize_image(image, base_size(width, height, short_side=short_side))
+    batch = nd.array(normalize(resized)[None], ctx=context)
+    probabilities = predict_probabilities(net, batch, scales, mirror, size=(width, height))
+    return probabilities[0].asnumpy().argmax(axis=0).astype(np.uint8)
+
+
+def evaluate(
+    net,
+    dataset: Dataset,
+    num_classes: int,
+    context: mx.Context,
+    short_side: Optional[int] = None,
+    scales: Sequence[float] = (1.0,),
+    mirror: bool = False,
+) -> ConfusionMatrix:
+    """Count predictions against labels over a whole labelled split; arguments as in `predict_labels`."""
+    matrix = ConfusionMatrix(num_classes)
+    for index in tqdm(range(len(dataset)), desc="evaluation", unit="image", disable=None, leave=False):
+        image, label = dataset.image(index), dataset.label(index)
+        if image.shape[:2] != label.shape:
+            raise UserError(f"{dataset.samples[index].image}: differs in size from its label, {label.shape[::-1]}")
+        matrix.add(label, predict_labels(net, image, context, short_side, scales, mirror))
+    return matrix
+
+
+def summary(matrix: ConfusionMatrix, classes: ClassSet) -> Dict:
+    """Return scores in percent: ``miou``, ``iou`` per class (None where it is absent), for 16 classes ``miou13``."""
+    percent = 100 * matrix.iou
+    scores = {
+        "miou": 100 * matrix.miou(),
+        "iou": {name: None if np.isnan(value) else float(value) for name, value in zip(classes.names, percent)},
+    }
+    if classes.subset_13:
+        scores["miou13"] = 100 * matrix.miou(classes.subset_13)
+    return scores

@@ -1,0 +1,25 @@
+"""Scores as the paper prints them: percent with one decimal, classes side by side."""
+
+from typing import Dict, List, Sequence
+
+
+def score_table(scores: Dict) -> str:
+    """Lay out what `summary` returns: a line per class, then the means."""
+    rows = [(name, _percent(value)) for name, value in scores["iou"].items()]
+    rows.append(("mIoU", _percent(scores["miou"])))
+    if "miou13" in scores:
+        rows.append(("mIoU* (13 classes)", _percent(scores["miou13"])))
+    return text_table(("class", "IoU"), rows)
+
+
+def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Lay out a table in Markdown, the first column to the left and all others to the right."""
+    lines: List[Sequence[str]] = [header, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    rule = ["-" * widths[0]] + ["-" * (width - 1) + ":" for width in widths[1:]]
+    cells = [[line[0].ljust(widths[0])] + [c.rjust(w) for c, w in zip(line[1:], widths[1:])] for line in lines]
+    return "\n".join("| " + " | ".join(line) + " |" for line in [cells[0], rule, *cells[1:]])
+
+
+def _percent(value) -> str:
+    return "absent" if value is None else f"{value:.1f}"

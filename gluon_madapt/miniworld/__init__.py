@@ -1,0 +1,9 @@
+"""The mini world: street scenes drawn by rule, stored as small GTA5, SYNTHIA and Cityscapes trees.
+
+The three trees show the same world under three looks, in the data sets' own on-disk formats, so that every stage runs
+on them as on the real ones, in minutes and without a download.
+"""
+
+from gluon_madapt.miniworld.trees import make_miniworld
+
+__all__ = ["make_miniworld"]

@@ -1,0 +1,115 @@
+"""How each tree is painted: the colours of its materials, its light and its camera."""
+
+from dataclasses import dataclass, field
+from typing import Mapping, Tuple
+
+from gluon_madapt.miniworld.paints import GTA5_PAINTS, REAL_PAINTS, SYNTHIA_PAINTS, Colour, Paint
+
+Range = Tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Look:
+    """The rendering of one domain; a pair is the range of a uniform draw made anew for every image.
+
+    Parameters
+    ----------
+    paints : Mapping[str, Paint]
+        The paint of every material.
+    sky_top, sky_bottom : tuple of Colour
+        Zenith and horizon colours; one index is drawn for both.
+    cloud_cover, cloud_softness : Range
+        Share of the sky under cloud (0 to 1), and how gradual their edges are.
+    shade : Range
+        Brightness of faces turned away from the sun, and of cast shadows, as a fraction; 1 is an overcast day.
+    thing_drift, image_drift : float
+        Standard deviations, as fractions, of the brightness and (half of it) each channel of every thing's colour, and
+        of every material's colour in the whole image.
+    texture : Range
+        Contrast of the surfaces' texture, a fraction of their brightness.
+    glints : Range
+        Strength of reflections of the sky in glass and on the road.
+    exposure : Range
+        In stops.
+    temperature : Range
+        Gain of red over blue, a fraction.
+    saturation, contrast : Range
+        Factors; 1 leaves the image as it is.
+    side_light : Range
+        Brightness gained from one side of the image to the other, a fraction.
+    haze : Range
+        Extinction per metre of depth.
+    vignette : Range
+        Darkening of the corners, a fraction.
+    defocus, motion : Range
+        Standard deviation of the blur, and length of the horizontal smear, in pixels.
+    noise : Range
+        Standard deviation of the sensor noise, in grey levels.
+    jpeg_quality : Range
+        Quality of a JPEG compression before the image is stored; 100 means none.
+    """
+
+    paints: Mapping[str, Paint] = field(repr=False)
+    sky_top: Tuple[Colour, ...]
+    sky_bottom: Tuple[Colour, ...]
+    cloud_cover: Range
+    cloud_softness: Range
+    shade: Range
+    thing_drift: float = 0.0
+    image_drift: float = 0.0
+    texture: Range = (0.0, 0.0)
+    glints: Range = (0.0, 0.0)
+    exposure: Range = (0.0, 0.0)
+    temperature: Range = (0.0, 0.0)
+    saturation: Range = (1.0, 1.0)
+    contrast: Range = (1.0, 1.0)
+    side_light: Range = (0.0, 0.0)
+    haze: Range = (0.0, 0.0)
+    vignette: Range = (0.0, 0.0)
+    defocus: Range = (0.0, 0.0)
+    motion: Range = (0.0, 0.0)
+    noise: Range = (0.0, 0.0)
+    jpeg_quality: Range = (100.0, 100.0)
+
+
+GTA5_LOOK = Look(
+    paints=GTA5_PAINTS,
+    sky_top=((78, 142, 212),),
+    sky_bottom=((196, 222, 240),),
+    cloud_cover=(0.15, 0.40),
+    cloud_softness=(0.20, 0.30),
+    shade=(0.66, 0.70),
+)
+
+SYNTHIA_LOOK = Look(
+    paints=SYNTHIA_PAINTS,
+    sky_top=((122, 176, 226), (150, 162, 214)),
+    sky_bottom=((232, 234, 230), (246, 222, 204)),
+    cloud_cover=(0.25, 0.55),
+    cloud_softness=(0.04, 0.08),
+    shade=(0.80, 0.86),
+)
+
+REAL_LOOK = Look(
+    paints=REAL_PAINTS,
+    sky_top=((112, 158, 208), (186, 194, 202), (146, 178, 208), (214, 216, 216)),
+    sky_bottom=((214, 226, 234), (222, 224, 224), (236, 226, 208), (234, 234, 232)),
+    cloud_cover=(0.05, 0.9),
+    cloud_softness=(0.25, 0.7),
+    shade=(0.50, 1.0),
+    thing_drift=0.08,
+    image_drift=0.12,
+    texture=(0.05, 0.20),
+    glints=(0.0, 0.45),
+    exposure=(-0.40, 0.50),
+    temperature=(-0.16, 0.16),
+    saturation=(0.65, 1.35),
+    contrast=(0.85, 1.20),
+    side_light=(-0.45, 0.45),
+    haze=(0.0, 0.012),
+    vignette=(0.0, 0.35),
+    defocus=(0.2, 0.85),
+    motion=(0.0, 2.0),
+    noise=(1.5, 7.5),
+    jpeg_quality=(45.0, 95.0),
+)

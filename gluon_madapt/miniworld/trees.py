@@ -1,0 +1,153 @@
+"""Write the mini world: small GTA5, SYNTHIA and Cityscapes trees in those data sets' own on-disk formats."""
+
+import json
+import shutil
+import tempfile
+import zlib
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Callable, Dict, List, NamedTuple, Tuple
+
+import cv2
+import numpy as np
+
+from gluon_madapt.errors import UserError
+from gluon_madapt.miniworld import formats
+from gluon_madapt.miniworld.layout import CITYSCAPES, GTA5, SYNTHIA, Layout
+from gluon_madapt.miniworld.looks import GTA5_LOOK, REAL_LOOK, SYNTHIA_LOOK, Look
+from gluon_madapt.miniworld.render import render
+from gluon_madapt.miniworld.scene import build_scene
+
+# Raise it with every change that alters a pixel, so that a mini world of another version is not taken for this one's.
+GENERATOR_VERSION = 1
+RECORD = "miniworld.json"
+_WORKERS = 2
+_IMAGES_PER_TASK = 10
+# Fewer images than this are drawn before a second process has started.
+_WORTH_A_POOL = 60
+
+
+class _Domain(NamedTuple):
+    layout: Layout
+    look: Look
+    folder: str
+    write: Callable[..., None]
+
+
+_DOMAINS = {
+    "gta5": _Domain(GTA5, GTA5_LOOK, "gta5", formats.write_gta5),
+    "synthia": _Domain(SYNTHIA, SYNTHIA_LOOK, "synthia", formats.write_synthia),
+    "cityscapes/train": _Domain(CITYSCAPES, REAL_LOOK, "cityscapes", partial(formats.write_cityscapes, split="train")),
+    "cityscapes/val": _Domain(CITYSCAPES, REAL_LOOK, "cityscapes", partial(formats.write_cityscapes, split="val")),
+}
+
+
+def make_miniworld(
+    out: Path, seed: int = 1, gta5: int = 300, synthia: int = 300, train: int = 300, val: int = 60
+) -> bool:
+    """Write ``out/gta5``, ``out/synthia`` and ``out/cityscapes``.
+
+    Every image is a function of the seed, its tree and split, and its number alone.
+
+    Parameters
+    ----------
+    out : Path
+        A folder that does not exist, or is empty, or holds a mini world already.
+    seed : int
+        Of all randomness.
+    gta5, synthia, train, val : int
+        Numbers of images; the last two are those of Cityscapes' splits.
+
+    Returns
+    -------
+    bool
+        False if ``out`` already holds this very mini world, which is then left as it is.
+
+    Raises
+    ------
+    UserError
+        If a number is negative, or ``out`` holds something else or cannot be written.
+    """
+    record = {"version": GENERATOR_VERSION, "seed": seed, "gta5": gta5, "synthia": synthia, "train": train, "val": val}
+    for name, value in record.items():
+        if value < 0:
+            raise UserError(f"{name} is {value}: expected a number that is not negative")
+    out = Path(out)
+    if _is_complete(out, record):
+        return False
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        building = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    except OSError as error:
+        raise UserError(f"{out} cannot be written: {error.strerror}") from error
+    try:
+        _write_trees(building, record)
+        # mkdtemp keeps others out; what it made becomes an ordinary folder.
+        building.chmod(0o755)
+        building.replace(out)
+    except OSError as error:
+        raise UserError(f"{out} cannot be written: {error.strerror}") from error
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return True
+
+
+def _is_complete(out: Path, record: Dict[str, int]) -> bool:
+    """Tell whether ``out`` holds the mini world of ``record`` (True) or is free (False)."""
+    try:
+        if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+            return False
+        found = json.loads((out / RECORD).read_text(encoding="utf-8"))
+        known = {name: int(found[name]) for name in record}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{out} exists and is not a mini world: give another --out, or delete it") from error
+    differing = [f"{name} is {known[name]}, not {value}" for name, value in record.items() if known[name] != value]
+    if differing:
+        raise UserError(f"{out} holds another mini world ({', '.join(differing)}): give another --out, or delete it")
+    return True
+
+
+def draw(domain: str, seed: int, index: int) -> Tuple[np.ndarray, np.ndarray]:
+    """Draw one image of "gta5", "synthia", "cityscapes/train" or "cityscapes/val"; see `render.render`."""
+    rng = np.random.default_rng([seed, zlib.crc32(domain.encode()), index])
+    scene = build_scene(_DOMAINS[domain].layout, rng)
+    return render(scene, _DOMAINS[domain].look, rng)
+
+
+class _Task(NamedTuple):
+    """Images ``start`` to ``stop`` of one tree and split."""
+
+    root: Path
+    domain: str
+    seed: int
+    start: int
+    stop: int
+
+
+def _write_trees(root: Path, record: Dict[str, int]) -> None:
+    counts = {domain: record[domain.split("/")[-1]] for domain in _DOMAINS}
+    tasks: List[_Task] = []
+    for domain, count in counts.items():
+        (root / _DOMAINS[domain].folder).mkdir(exist_ok=True)
+        for start in range(0, count, _IMAGES_PER_TASK):
+            tasks.append(_Task(root, domain, record["seed"], start, min(start + _IMAGES_PER_TASK, count)))
+    if sum(counts.values()) < _WORTH_A_POOL:
+        for task in tasks:
+            _write_images(task)
+    else:
+        # Building a scene is Python code, which threads would run one at a time; a forked process could inherit locks
+        # from the threads of OpenCV or MXNet.
+        with ProcessPoolExecutor(
+            _WORKERS, mp_context=get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,)
+        ) as pool:
+            list(pool.map(_write_images, tasks))
+    (root / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def _write_images(task: _Task) -> None:
+    domain = _DOMAINS[task.domain]
+    for index in range(task.start, task.stop):
+        image, label = draw(task.domain, task.seed, index)
+        domain.write(task.root / domain.folder, index=index, image=image, label=label)

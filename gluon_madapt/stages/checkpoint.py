@@ -1,0 +1,112 @@
+"""Checkpoints: everything that a training needs to go on, in one file that is written whole or not at all.
+
+A checkpoint is an uncompressed NumPy archive: arrays under "NETWORK/KEY" (keys as in Gluon's own parameter files) and
+"optimizer/TRAINER/KEY/I", and a JSON text under "meta".  The archive carries a checksum of each array, and nothing in
+it is ever unpickled.
+"""
+
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any, Dict, NamedTuple
+
+import numpy as np
+from mxnet import nd
+from mxnet.gluon import HybridBlock, Trainer
+
+from gluon_madapt.errors import UserError
+
+FORMAT = 1
+
+
+class Checkpoint(NamedTuple):
+    """``meta`` holds stage, iteration, encoder and classes; ``arrays`` all parameters and optimiser states."""
+
+    meta: Dict[str, Any]
+    arrays: Dict[str, np.ndarray]
+
+    def has(self, network: str) -> bool:
+        """Tell whether the checkpoint holds a network of that name."""
+        return any(key.startswith(network + "/") for key in self.arrays)
+
+
+def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint beside ``path``, flush it to disk, then rename it."""
+    meta = json.dumps(dict(checkpoint.meta, format=FORMAT), sort_keys=True)
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as file:
+        np.savez(file, meta=np.frombuffer(meta.encode(), dtype=np.uint8), **checkpoint.arrays)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint.
+
+    Raises
+    ------
+    UserError
+        If the file is missing, is no checkpoint, or was cut off or altered.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {key: archive[key] for key in archive.files}
+        meta = json.loads(arrays.pop("meta").tobytes().decode())
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such checkpoint") from None
+    except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path}: is no complete checkpoint of this project ({error})") from None
+    if meta.get("format") != FORMAT:
+        raise UserError(f"{path}: is a checkpoint of format {meta.get('format')}: expected {FORMAT}")
+    return Checkpoint(meta, arrays)
+
+
+def network_arrays(name: str, network: HybridBlock) -> Dict[str, np.ndarray]:
+    """Return the parameters of a network, running statistics included, as arrays for a checkpoint."""
+    params = network._collect_params_with_prefix()
+    return {f"{name}/{key}": param.data().asnumpy() for key, param in params.items()}
+
+
+def load_network(checkpoint: Checkpoint, name: str, network: HybridBlock, where: Path) -> None:
+    """Load a network from a checkpoint; every parameter must be there, with its shape."""
+    prefix = name + "/"
+    stored = {key[len(prefix) :]: value for key, value in checkpoint.arrays.items() if key.startswith(prefix)}
+    params = network._collect_params_with_prefix()
+    if set(stored) != set(params):
+        differing = sorted(set(stored) ^ set(params))
+        raise UserError(f"{where}: holds another {name} than this experiment's ({differing[0]} is in one of them only)")
+    for key, param in params.items():
+        if stored[key].shape != param.shape:
+            raise UserError(f"{where}: {name}/{key} has shape {stored[key].shape}, this experiment's has {param.shape}")
+        param.set_data(nd.array(stored[key]))
+
+
+def trainer_arrays(name: str, trainer: Trainer, keys: Dict[str, str]) -> Dict[str, np.ndarray]:
+    """Return the optimiser's states as arrays; ``keys`` maps names of parameters to their keys in the network."""
+    states = trainer._updaters[0].states
+    arrays = {}
+    for index, param in enumerate(trainer._params):
+        for place, state in enumerate(_as_tuple(states.get(index))):
+            arrays[f"optimizer/{name}/{keys[param.name]}/{place}"] = state.asnumpy()
+    return arrays
+
+
+def load_trainer(checkpoint: Checkpoint, name: str, trainer: Trainer, keys: Dict[str, str]) -> None:
+    """Give the optimiser the states that `trainer_arrays` stored; `Trainer.load_states` would unpickle its file."""
+    updater = trainer._updaters[0]
+    for index, param in enumerate(trainer._params):
+        if param.grad_req == "null":  # running statistics, which no optimiser touches
+            continue
+        created = updater.optimizer.create_state_multi_precision(index, param.data())
+        for place, state in enumerate(_as_tuple(created)):
+            state[:] = nd.array(checkpoint.arrays[f"optimizer/{name}/{keys[param.name]}/{place}"])
+        updater.states[index] = created
+        updater.states_synced[index] = True
+
+
+def _as_tuple(state) -> tuple:
+    if state is None:
+        return ()
+    return tuple(state) if isinstance(state, (tuple, list)) else (state,)

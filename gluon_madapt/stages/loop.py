@@ -1,0 +1,225 @@
+"""What every training does besides learning: schedule, progress, logging, scores along the way, checkpoints, resume."""
+
+import json
+import logging
+import math
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Callable, Dict, Iterator, List, Optional, Tuple
+
+import mxnet as mx
+from mxnet import nd
+from mxnet.gluon import HybridBlock, Trainer
+from tqdm import tqdm
+
+from gluon_madapt.config import Training
+from gluon_madapt.data import Batch
+from gluon_madapt.stages.checkpoint import (
+    Checkpoint,
+    load_network,
+    load_trainer,
+    network_arrays,
+    read_checkpoint,
+    trainer_arrays,
+    write_checkpoint,
+)
+from gluon_madapt.stages.run import CHECKPOINT, Run, write_json
+
+_log = logging.getLogger(__name__)
+
+
+class NotFiniteError(Exception):
+    """A loss became infinite or NaN: a failure that was found, not one that the user's input explains."""
+
+
+def poly_learning_rate(base: float, power: float, iteration: int, iterations: int) -> float:
+    """Return ``base`` (1 - iteration / iterations) ** power (P §3.2, 'poly')."""
+    return base * (1 - iteration / iterations) ** power
+
+
+def segmenter_trainer(net: HybridBlock, settings: Training) -> Trainer:
+    """Return SGD with momentum over the parameters of F and C (P §3.2)."""
+    optimizer = {
+        "learning_rate": settings.learning_rate,
+        "momentum": settings.momentum,
+        "wd": settings.weight_decay,
+    }
+    return Trainer(net.collect_params(), "sgd", optimizer, kvstore=None)
+
+
+def to_device(batch: Batch, context: mx.Context) -> Tuple[nd.NDArray, Optional[nd.NDArray]]:
+    """Return images (N, 3, H, W) and labels (N, H, W), or None, as float32 on a device."""
+    labels = None if batch.labels is None else nd.array(batch.labels, ctx=context, dtype="float32")
+    return nd.array(batch.images, ctx=context), labels
+
+
+class Loop:
+    """The iterations of one training: ``for iteration in loop`` does the bookkeeping after each.
+
+    It continues from the checkpoint in ``folder`` if there is one.  SIGINT and SIGTERM save the state and end the
+    process with status 130 and 143.
+
+    Parameters
+    ----------
+    stage : str
+        Name of the stage.
+    run : Run
+        The run it belongs to.
+    folder : Path
+        The stage's folder.
+    settings : Training
+        The stage's settings.
+    networks : dict of str to HybridBlock
+        What the checkpoint holds; "segmenter" is among them.
+    trainers : dict of str to Trainer
+        Their optimisers, under names of networks.
+    score : callable, optional
+        Scores the segmenter on the val split, for the curves alone; nothing is chosen by them.
+    """
+
+    def __init__(
+        self,
+        stage: str,
+        run: Run,
+        folder: Path,
+        settings: Training,
+        networks: Dict[str, HybridBlock],
+        trainers: Dict[str, Trainer],
+        score: Optional[Callable[[HybridBlock], Dict]] = None,
+    ):
+        self._stage = stage
+        self._run = run
+        self._folder = folder
+        self._networks = networks
+        self._trainers = trainers
+        self._score = score
+        self._bookkeeping = run.experiment.bookkeeping
+        self._images = settings.batch_size
+        self.iterations = settings.iterations
+        self.start = 0
+        self._learning_rate = settings.learning_rate
+        self._pending: Dict[str, nd.NDArray] = {}
+        self._window: List[Dict[str, float]] = []
+        self._signal: Optional[int] = None
+        if self._checkpoint_path.exists():
+            self._resume()
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing left to do."""
+        return self.start >= self.iterations
+
+    def record(self, learning_rate: float, **losses: nd.NDArray) -> None:
+        """Note the losses of the current iteration, (1,) each; they are read one iteration later, without waiting."""
+        self._read_pending()
+        self._learning_rate = learning_rate
+        self._pending = losses
+
+    def __iter__(self) -> Iterator[int]:
+        """Yield the iterations that are left."""
+        if self.finished:
+            _log.info("%s: all %d iterations are done: nothing left to do", self._stage, self.iterations)
+            return
+        previous = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        began = time.time()
+        bar = tqdm(total=self.iterations, initial=self.start, desc=self._stage, unit="it", disable=None)
+        try:
+            for iteration in range(self.start, self.iterations):
+                yield iteration
+                self._after(iteration + 1, bar, began)
+            self._finish(time.time() - began)
+        finally:
+            bar.close()
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    @property
+    def _checkpoint_path(self) -> Path:
+        return self._folder / CHECKPOINT
+
+    def _after(self, done: int, bar: tqdm, began: float) -> None:
+        bar.update()
+        log, every = self._bookkeeping, done == self.iterations
+        if every or done % log.log_every == 0:
+            self._log(done, bar, time.time() - began)
+        if self._score and log.eval_every and (every or done % log.eval_every == 0):
+            self._append({"iteration": done, "val": self._score(self._networks["segmenter"])})
+        if every or done % log.checkpoint_every == 0 or self._signal:
+            self._save(done)
+        if self._signal and not every:
+            _log.warning("%s: stopped by signal %d; saved after iteration %d", self._stage, self._signal, done)
+            sys.exit(128 + self._signal)
+
+    def _log(self, done: int, bar: tqdm, seconds: float) -> None:
+        self._read_pending()
+        losses = {key: sum(one[key] for one in self._window) / len(self._window) for key in self._window[0]}
+        self._window = []
+        images_per_second = (done - self.start) * self._images / seconds
+        self._append(
+            dict(losses, iteration=done, learning_rate=self._learning_rate, images_per_second=images_per_second)
+        )
+        shown = {key: f"{value:.3f}" for key, value in losses.items()}
+        bar.set_postfix(dict(shown, lr=f"{self._learning_rate:.2g}", img_s=f"{images_per_second:.1f}"))
+        left = (self.iterations - done) * seconds / (done - self.start)
+        _log.info(
+            "%s %d/%d  %s  rate %.2g  %.1f images/s  %.0f s left",
+            self._stage,
+            done,
+            self.iterations,
+            "  ".join(f"{key} {value}" for key, value in shown.items()),
+            self._learning_rate,
+            images_per_second,
+            left,
+        )
+
+    def _read_pending(self) -> None:
+        if not self._pending:
+            return
+        losses = {key: float(value.asscalar()) for key, value in self._pending.items()}
+        self._pending = {}
+        for key, value in losses.items():
+            if not math.isfinite(value):
+                raise NotFiniteError(f"{self._stage}: the {key} loss is {value}: a lower learning rate may help")
+        self._window.append(losses)
+
+    def _append(self, entry: Dict) -> None:
+        with (self._folder / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+
+    def _save(self, done: int) -> None:
+        meta = {
+            "stage": self._stage,
+            "iteration": done,
+            "encoder": self._run.experiment.model.encoder,
+            "classes": self._run.experiment.classes,
+        }
+        arrays = {}
+        for name, network in self._networks.items():
+            arrays.update(network_arrays(name, network))
+        for name, trainer in self._trainers.items():
+            arrays.update(trainer_arrays(name, trainer, self._keys(name)))
+        write_checkpoint(self._checkpoint_path, Checkpoint(meta, arrays))
+
+    def _resume(self) -> None:
+        checkpoint = read_checkpoint(self._checkpoint_path)
+        for name, network in self._networks.items():
+            load_network(checkpoint, name, network, self._checkpoint_path)
+        self.start = checkpoint.meta["iteration"]
+        for name, trainer in self._trainers.items():
+            load_trainer(checkpoint, name, trainer, self._keys(name))
+            # Adam's bias correction counts its updates.
+            trainer._optimizer.begin_num_update = trainer._optimizer.num_update = self.start
+        _log.info("%s: continues after iteration %d", self._stage, self.start)
+
+    def _keys(self, network: str) -> Dict[str, str]:
+        return {param.name: key for key, param in self._networks[network]._collect_params_with_prefix().items()}
+
+    def _finish(self, seconds: float) -> None:
+        self._networks["segmenter"].save_parameters(str(self._folder / "segmenter.params"))
+        metrics = {"stage": self._stage, "iterations": self.iterations, "seconds": round(seconds, 1)}
+        write_json(self._folder / "metrics.json", metrics)
+
+    def _on_signal(self, number: int, frame) -> None:
+        self._signal = number

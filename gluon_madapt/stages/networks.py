@@ -1,0 +1,70 @@
+"""The networks of an experiment: new ones, and those of checkpoints."""
+
+import zipfile
+from pathlib import Path
+from typing import Dict, Optional, Tuple
+
+import mxnet as mx
+from mxnet.gluon import HybridBlock
+
+from gluon_madapt.errors import UserError
+from gluon_madapt.models import HALVINGS, Discriminator, Segmenter
+from gluon_madapt.models.fusion import FEATURE_CHANNELS
+from gluon_madapt.models.weights import load_imagenet, load_released
+from gluon_madapt.stages.checkpoint import Checkpoint, load_network, read_checkpoint
+from gluon_madapt.stages.run import Run
+
+
+def new_segmenter(run: Run, weights: str = "none") -> Segmenter:
+    """Build a segmenter, random from the seed; its encoder from the ImageNet file ``weights`` unless that is "none"."""
+    experiment = run.experiment
+    net = _initialized(Segmenter(experiment.model.encoder, experiment.classes), experiment.seed, run.context)
+    net(mx.nd.zeros((1, 3, 64, 64), ctx=run.context))  # settles the shapes that GluonCV leaves open
+    if weights != "none":
+        load_imagenet(net, Path(weights))
+    return net
+
+
+def new_discriminators(run: Run, number: int, mid_channels: int) -> Dict[str, Discriminator]:
+    """Build no discriminator, D1, or D1 and D2, random from the seed."""
+    channels = {"D1": FEATURE_CHANNELS, "D2": mid_channels}
+    return {
+        name: _initialized(Discriminator(channels[name], HALVINGS[name]), run.experiment.seed, run.context)
+        for name in list(channels)[:number]
+    }
+
+
+def load_segmenter(run: Run, path: Path, checkpoint: Optional[Checkpoint] = None) -> Segmenter:
+    """Build the segmenter of a checkpoint of this project; it must be of the experiment's encoder and classes."""
+    checkpoint = checkpoint or read_checkpoint(path)
+    expected = {"encoder": run.experiment.model.encoder, "classes": run.experiment.classes}
+    for key, value in expected.items():
+        found = checkpoint.meta.get(key)
+        if found != value:
+            raise UserError(f"{path}: is of a model with {key} {found}: this experiment's has {key} {value}")
+    net = new_segmenter(run)
+    load_network(checkpoint, "segmenter", net, path)
+    return net
+
+
+def load_any_segmenter(run: Run, path: Path) -> Tuple[Segmenter, str]:
+    """Load a checkpoint of this project, or a Gluon parameter file such as a released one.
+
+    Returns
+    -------
+    tuple
+        The network, and the stage whose protocol it is evaluated by: parameter files say nothing of it and count as
+        finished models, "retrain".
+    """
+    if path.is_file() and zipfile.is_zipfile(path):
+        checkpoint = read_checkpoint(path)
+        return load_segmenter(run, path, checkpoint), checkpoint.meta["stage"]
+    net = new_segmenter(run)
+    load_released(net, path)
+    return net, "retrain"
+
+
+def _initialized(network: HybridBlock, seed: int, context: mx.Context) -> HybridBlock:
+    mx.random.seed(seed)
+    network.initialize(mx.init.Xavier(rnd_type="gaussian", factor_type="in", magnitude=2), ctx=context)
+    return network

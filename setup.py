@@ -1,0 +1,51 @@
+"""Packaging: `pip install -c constraints.txt -e '.[cpu,dev]'`, or `.[gpu]` for the CUDA build of MXNet."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+here = Path(__file__).parent
+version = re.search(r'__version__ = "(.+)"', (here / "gluon_madapt" / "__init__.py").read_text()).group(1)
+
+setup(
+    name="gluon_madapt",
+    version=version,
+    description="Unsupervised domain-adaptive semantic segmentation with multi-adversarial training and proxies",
+    long_description=(here / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    packages=find_packages(include=("gluon_madapt", "gluon_madapt.*")),
+    python_requires=">=3.8,<3.13",  # MXNet 1.9 needs NumPy 1, which has no wheels for 3.13
+    install_requires=[
+        "gluoncv==0.10.5.post0",  # the encoders
+        "numpy<2",  # MXNet 1.9 was built for NumPy 1
+        "opencv-python<4.12",  # reads and resizes images; 4.12 asks for NumPy 2
+        "Pillow",  # reads palette labels, where OpenCV returns colours; writes PNGs
+        "pydantic>=2.8,<3",  # checks every setting
+        "pyyaml",  # reads experiments
+        "tqdm",  # progress bars
+    ],
+    extras_require={
+        "cpu": ["mxnet==1.9.1"],  # the last release
+        "gpu": [
+            "mxnet-cu112==1.9.1",
+            # The CUDA 11 libraries that this build of MXNet links.
+            "nvidia-cublas-cu11",
+            "nvidia-cuda-nvrtc-cu11",
+            "nvidia-cuda-runtime-cu11",
+            "nvidia-cudnn-cu11<9",
+            "nvidia-cufft-cu11",
+            "nvidia-curand-cu11",
+            "nvidia-cusolver-cu11",
+            "nvidia-nccl-cu11",
+            "nvidia-nvtx-cu11",
+        ],
+        "dev": [
+            "hypothesis",  # properties of the proxy selection
+            "pytest",
+            "pytest-xdist",  # both cores for the tests
+            "ruff",
+        ],
+    },
+)

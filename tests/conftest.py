@@ -1,0 +1,21 @@
+"""Paths, small networks and small worlds that the tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from gluon_madapt.miniworld import make_miniworld
+
+ROOT = Path(__file__).resolve().parent.parent
+GOLDEN = ROOT / "tests" / "golden"
+# A few real labelled Cityscapes images, in that dataset's layout; never part of this project.
+REAL = Path(os.environ.get("GLUON_MADAPT_CITYSCAPES", ROOT.parent / "shared" / "real" / "cityscapes"))
+
+
+@pytest.fixture(scope="session")
+def tiny_world(tmp_path_factory):
+    """A mini world of a few images, the same for all tests of one process."""
+    out = tmp_path_factory.mktemp("tiny") / "world"
+    make_miniworld(out, seed=3, gta5=6, synthia=4, train=4, val=2)
+    return out

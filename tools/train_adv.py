@@ -1,0 +1,13 @@
+"""Stage 2: adversarial training of the source model on source and target images."""
+
+from gluon_madapt.command import experiment_parser, open_run, run_tool
+from gluon_madapt.stages import train_adversarial
+
+
+def main(arguments):
+    parser = experiment_parser(__doc__, starts_from="checkpoint of a source model")
+    train_adversarial(open_run(parser.parse_args(arguments)))
+
+
+if __name__ == "__main__":
+    run_tool(main)

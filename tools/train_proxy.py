@@ -1,0 +1,13 @@
+"""Stage 4: train a segmenter on target images and their proxy labels."""
+
+from gluon_madapt.command import experiment_parser, open_run, run_tool
+from gluon_madapt.stages import retrain
+
+
+def main(arguments):
+    parser = experiment_parser(__doc__, starts_from="checkpoint of the source model, for retrain.init = source,")
+    retrain(open_run(parser.parse_args(arguments)))
+
+
+if __name__ == "__main__":
+    run_tool(main)

@@ -1,0 +1,12 @@
+"""Stage 1: train a segmenter on labelled source images."""
+
+from gluon_madapt.command import experiment_parser, open_run, run_tool
+from gluon_madapt.stages import train_source
+
+
+def main(arguments):
+    train_source(open_run(experiment_parser(__doc__).parse_args(arguments)))
+
+
+if __name__ == "__main__":
+    run_tool(main)
