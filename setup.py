@@ -19,11 +19,13 @@ setup(
     python_requires=">=3.8,<3.13",  # MXNet 1.9 needs NumPy 1, which has no wheels for 3.13
     install_requires=[
         "gluoncv==0.10.5.post0",  # the encoders
+        "matplotlib",  # pictures
         "numpy<2",  # MXNet 1.9 was built for NumPy 1
         "opencv-python<4.12",  # reads and resizes images; 4.12 asks for NumPy 2
         "Pillow",  # reads palette labels, where OpenCV returns colours; writes PNGs
         "pydantic>=2.8,<3",  # checks every setting
         "pyyaml",  # reads experiments
+        "setuptools; python_version >= '3.12'",  # its distutils, which MXNet and GluonCV import
         "tqdm",  # progress bars
     ],
     extras_require={

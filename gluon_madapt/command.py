@@ -9,6 +9,7 @@ from typing import Callable, NoReturn, Sequence
 from gluon_madapt.config import ConfigError, load_experiment
 from gluon_madapt.errors import UserError
 from gluon_madapt.stages import Run
+from gluon_madapt.stages.jobs import JobError
 from gluon_madapt.stages.loop import NotFiniteError
 
 
@@ -47,6 +48,9 @@ def run_tool(main: Callable[[Sequence[str]], None]) -> NoReturn:
     except (UserError, ConfigError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
+    except JobError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.status if error.status in (1, 2) else 1)
     except NotFiniteError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)

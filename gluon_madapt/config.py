@@ -119,14 +119,22 @@ class Retrain(Training):
     input: Input
 
 
+class ShortSides(_Section):
+    """Short side of the network's input in the evaluation after each stage; null is the image's own size."""
+
+    source: Optional[int] = Field(default=None, gt=0)
+    adversarial: Optional[int] = Field(default=None, gt=0)
+    retrain: Optional[int] = Field(default=None, gt=0)
+
+
 class Evaluation(_Section):
     """How checkpoints are scored.
 
-    ``short_side`` is that of the network's input after each stage (null: the image's own size); ``scales`` are those of
-    multi-scale evaluation; ``refresh`` is the number of target images to re-estimate batch-norm statistics on first.
+    ``scales`` are those of multi-scale evaluation; ``refresh`` is the number of batches of target images to re-estimate
+    batch-norm statistics on first.
     """
 
-    short_side: Dict[Literal["source", "adversarial", "retrain"], Optional[int]]
+    short_side: ShortSides
     scales: Tuple[float, ...] = Field(min_length=1)
     refresh: int = _NotNegative
 

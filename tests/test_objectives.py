@@ -14,7 +14,9 @@ def test_segmentation_loss_is_the_mean_over_labelled_pixels():
 
     images = nd.zeros((1, 3, 1, 2))
     both = segmentation_loss(nd, nd.array(logits), labels, images).asscalar()
-    np.testing.assert_allclose(both, (negative_log(0, 0) + negative_log(1, 2)) / 2, atol=1e-5)  # oneDNN approximates exp and log
+    np.testing.assert_allclose(
+        both, (negative_log(0, 0) + negative_log(1, 2)) / 2, atol=1e-5
+    )  # oneDNN approximates exp and log
     one = segmentation_loss(nd, nd.array(logits), nd.array([[[255, 2]]]), images).asscalar()
     np.testing.assert_allclose(one, negative_log(1, 2), atol=1e-5)  # oneDNN approximates exp and log
 

@@ -13,8 +13,8 @@ class Paint(NamedTuple):
     """
 
     colours: Tuple[Colour, ...]
-    spread: float = 0.03
-    tint: float = 0.01
+    spread: float = 0.08
+    tint: float = 0.025
 
 
 GTA5_PAINTS: Dict[str, Paint] = {
@@ -105,8 +105,8 @@ SYNTHIA_PAINTS: Dict[str, Paint] = {
     "trousers": Paint(((66, 84, 142), (112, 96, 90))),
 }
 
-# The real palette: the same things, more kinds of each, and greyer; the drift fields widen every one of them.
-REAL_PAINTS: Dict[str, Paint] = {
+# What the real world has beside the renderer's colours: more kinds of everything, and greyer.
+_GREYER_PAINTS: Dict[str, Paint] = {
     **{name: paint._replace(spread=0.10, tint=0.03) for name, paint in GTA5_PAINTS.items()},
     "sky": Paint(((206, 212, 216),)),
     "foliage": Paint(((74, 98, 52), (98, 116, 60), (62, 84, 56), (126, 120, 62), (84, 110, 74)), 0.16, 0.04),
@@ -178,3 +178,12 @@ REAL_PAINTS: Dict[str, Paint] = {
     ),
     "trousers": Paint(((46, 52, 70), (74, 72, 72), (36, 36, 40), (104, 96, 84), (76, 88, 116)), 0.15, 0.04),
 }
+
+
+def _real(material: str) -> Paint:
+    """Mostly the renderer's colours, spread wider: a shift of colours alone is not what adaptation could mend."""
+    rendered, greyer = GTA5_PAINTS[material], _GREYER_PAINTS[material]
+    return Paint(2 * rendered.colours + greyer.colours[:2], spread=0.10, tint=0.035)
+
+
+REAL_PAINTS: Dict[str, Paint] = {material: _real(material) for material in GTA5_PAINTS}

@@ -6,6 +6,7 @@ from gluon_madapt.miniworld.geometry import Scene, billboard, blob, box, ellipse
 
 _SEGMENT = 3.0
 _DETAIL_END = 40.0
+# Posts, lights and signs are stouter than real ones: these would be thinner than a pixel of the network's input.
 
 
 def add_tree(scene: Scene, rng: np.random.Generator, s: float, z: float, beyond: float = 0.0) -> None:
@@ -91,8 +92,8 @@ def add_lamp(scene: Scene, rng: np.random.Generator, side: int, s: float, z: flo
     """Put up a street lamp whose arm reaches over the road."""
     owner, height, reach = scene.new_owner(), rng.uniform(5.5, 8.0), -side * rng.uniform(1.0, 2.0)
     parts = (
-        ([(-0.11, 0), (-0.07, height), (0.07, height), (0.11, 0)], "pole"),
-        ([(0, height - 0.14), (0, height), (reach, height + 0.22), (reach, height + 0.08)], "pole"),
+        ([(-0.20, 0), (-0.15, height), (0.15, height), (0.20, 0)], "pole"),
+        ([(0, height - 0.24), (0, height), (reach, height + 0.24), (reach, height)], "pole"),
         (
             [
                 (reach - 0.35, height),
@@ -105,7 +106,7 @@ def add_lamp(scene: Scene, rng: np.random.Generator, side: int, s: float, z: flo
     )
     for outline, material in parts:
         scene.add(billboard(outline, s, z), "pole", material, owner, "front")
-    scene.add(billboard(box(-0.16, 0.16, 0, 0.5), s, z), "pole", "pole", owner, "front", 0.85)
+    scene.add(billboard(box(-0.28, 0.28, 0, 0.6), s, z), "pole", "pole", owner, "front", 0.85)
 
 
 def add_traffic_light(scene: Scene, rng: np.random.Generator, side: int, s: float, z: float) -> None:
@@ -115,22 +116,22 @@ def add_traffic_light(scene: Scene, rng: np.random.Generator, side: int, s: floa
     post = 3.5
     if rng.random() < 0.5:
         post, reach = 5.6, -side * 2.6
-        arm = [(0, post - 0.12), (0, post), (reach, post), (reach, post - 0.12)]
+        arm = [(0, post - 0.24), (0, post), (reach, post), (reach, post - 0.24)]
         scene.add(billboard(arm, s, z), "pole", "pole", owner, "front")
-        heads.append((reach, post - 1.1))
-    scene.add(billboard(box(-0.08, 0.08, 0, post), s, z), "pole", "pole", owner, "front")
+        heads.append((reach, post - 1.5))
+    scene.add(billboard(box(-0.15, 0.15, 0, post), s, z), "pole", "pole", owner, "front")
     for x, y in heads:
-        scene.add(billboard(box(x - 0.27, x + 0.27, y, y + 1.15), s, z), "traffic light", "signal box", owner, "front")
+        scene.add(billboard(box(x - 0.40, x + 0.40, y, y + 1.65), s, z), "traffic light", "signal box", owner, "front")
         for i, lamp in enumerate(("signal green", "signal amber", "signal red")):
-            disc = ellipse((x, y + 0.22 + 0.36 * i), (0.15, 0.15))
+            disc = ellipse((x, y + 0.32 + 0.51 * i), (0.21, 0.21))
             scene.add(billboard(disc, s, z), "traffic light", lamp, owner, tone=1.0 if i == lit else 0.32)
 
 
 def add_sign(scene: Scene, rng: np.random.Generator, s: float, z: float) -> None:
     """Put up a traffic sign: a round, a triangular or a square one, sometimes two on one post."""
     owner = scene.new_owner()
-    y, size = rng.uniform(2.3, 2.9), rng.uniform(0.35, 0.48)
-    scene.add(billboard(box(-0.06, 0.06, 0, y), s, z), "pole", "pole", owner, "front")
+    y, size = rng.uniform(2.3, 2.9), rng.uniform(0.52, 0.70)
+    scene.add(billboard(box(-0.13, 0.13, 0, y), s, z), "pole", "pole", owner, "front")
     kind = int(rng.integers(4))
     outline, rim, field = (
         (ellipse((0, 0), (1, 1)), "sign red", "sign white"),

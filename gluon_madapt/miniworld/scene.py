@@ -12,10 +12,10 @@ from gluon_madapt.miniworld.people import add_cycle, add_person
 from gluon_madapt.miniworld.street import Street, lay_ground
 
 _PARKING = 2.2
-# Beyond this nobody is drawn: a person of 1.7 m would be smaller than about nine pixels at the network's input.
-_PEOPLE_END = 26.0
-_TRAFFIC_END = 60.0
-_CYCLES_END = 17.0
+# Beyond this nobody is drawn: a person of 1.7 m would be smaller than about fifteen pixels at the network's input.
+_PEOPLE_END = 16.0
+_TRAFFIC_END = 45.0
+_CYCLES_END = 11.0
 
 
 def build_scene(layout: Layout, rng: np.random.Generator) -> Scene:
@@ -94,26 +94,26 @@ def _furnish(scene: Scene, street: Street, layout: Layout, rng: np.random.Genera
     for z in _row(rng, layout.lamp_gap, 5.0, 70.0):
         if not _in_junction(street, z, 1.0):
             roadside.add_lamp(scene, rng, side, kerbside, z)
-    for z in _row(rng, layout.sign_gap, 8.0, 32.0):
+    for z in _row(rng, layout.sign_gap, 8.0, 24.0):
         if not _in_junction(street, z, 1.0):
             roadside.add_sign(scene, rng, kerbside, z)
     if rng.random() < layout.light_rate:
         near = street.junction[0]
         roadside.add_traffic_light(scene, rng, side, kerbside, near if near < HORIZON_Z else rng.uniform(8.0, 20.0))
     if rng.random() < layout.clutter_rate:
-        z = rng.uniform(6.0, 18.0)
+        z = rng.uniform(6.0, 14.0)
         if not _in_junction(street, z):
             roadside.add_clutter(scene, rng, side * (street.kerb + rng.uniform(0.8, 1.6)), z)
 
 
 def _people(scene: Scene, street: Street, layout: Layout, rng: np.random.Generator, side: int) -> None:
     edge = abs(street.frontage[0 if side < 0 else 1])
-    for z in _row(rng, layout.people_gap, 5.5, _PEOPLE_END):
+    for z in _row(rng, layout.people_gap, 4.5, _PEOPLE_END):
         if not _in_junction(street, z):
             add_person(scene, rng, side * rng.uniform(street.kerb + 0.8, edge - 0.4), z)
     if rng.random() < layout.crossing_rate / 2:
         near = street.junction[0]
-        z = near - 1.8 if 7.0 < near < _PEOPLE_END else rng.uniform(8.0, 20.0)
+        z = near - 1.8 if 7.0 < near < _PEOPLE_END else rng.uniform(7.0, _PEOPLE_END)
         for _ in range(int(rng.integers(1, 4))):
             s, ahead = rng.uniform(-street.kerb, street.kerb), z + rng.uniform(-0.8, 0.8)
             if scene.is_free(s, ahead, 0.4):
@@ -184,11 +184,11 @@ def _cycles(scene: Scene, street: Street, layout: Layout, rng: np.random.Generat
             lane_edge = street.kerb - (_PARKING if street.parking else 0.0) - 0.7
             s = side * (lane_edge - rng.uniform(0.0, 0.6))
             squeeze = rng.uniform(0.4, 1.0) * rng.choice([-1, 1])
-            free = [z for z in rng.uniform(6.0, _CYCLES_END, size=8) if scene.is_free(s, z, 0.5)]
+            free = [z for z in rng.uniform(5.0, _CYCLES_END, size=8) if scene.is_free(s, z, 0.5)]
             if free:
                 add_cycle(scene, rng, kind, s, free[0], squeeze, ridden=True)
     if rng.random() < layout.parked_cycles_rate:
-        side, z = int(rng.choice([-1, 1])), rng.uniform(6.0, 14.0)
+        side, z = int(rng.choice([-1, 1])), rng.uniform(5.0, 11.0)
         for _ in range(int(rng.integers(1, 5))):
             kind = "bicycle" if rng.random() < 0.6 else "motorcycle"
             if not _in_junction(street, z):

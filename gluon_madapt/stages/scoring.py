@@ -17,7 +17,8 @@ def scorer_along_the_way(run: Run, stage: str) -> Optional[Callable[[Segmenter],
     val = run.dataset("val", labelled=True)
 
     def score(net: Segmenter) -> Dict:
-        matrix = evaluate(net, val, run.experiment.classes, run.context, run.experiment.evaluation.short_side[stage])
+        short_side = getattr(run.experiment.evaluation.short_side, stage)
+        matrix = evaluate(net, val, run.experiment.classes, run.context, short_side)
         return summary(matrix, run.classes)
 
     return score
@@ -31,7 +32,8 @@ def score_stage(run: Run, net: Segmenter, stage: str, multi_scale: bool) -> Dict
     if settings.refresh:
         refresh_statistics(net, _target_images(run, settings.refresh))
     scales = settings.scales if multi_scale else (1.0,)
-    matrix = evaluate(net, val, run.experiment.classes, run.context, settings.short_side[stage], scales, multi_scale)
+    short_side = getattr(settings.short_side, stage)
+    matrix = evaluate(net, val, run.experiment.classes, run.context, short_side, scales, multi_scale)
     return summary(matrix, run.classes)
 
 

@@ -9,6 +9,6 @@ def train_source(run: Run) -> None:
     """Train F and C on labelled source images; leaves a checkpoint in the run folder's ``source``."""
     settings = run.experiment.source
     loader = run.loader("source", "source", settings.input, settings.batch_size, labelled=True)
-    folder = run.open("source")
     net = new_segmenter(run, run.experiment.model.weights)
+    folder = run.open("source")
     train_supervised("source", run, folder, net, settings, loader)

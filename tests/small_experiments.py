@@ -1,0 +1,30 @@
+"""Experiments that run in seconds on a mini world of a few images."""
+
+from conftest import ROOT
+
+from gluon_madapt.config import load_experiment
+
+CONFIG = ROOT / "configs" / "mini" / "gta5.yaml"
+INPUT = "{size: [64, 32], short_side: null, crop: null}"
+
+
+def small_settings(world, iterations=3):
+    """Return what to --set for short trainings on tiny images."""
+    return [
+        f"data.source.root={world}/gta5",
+        f"data.target.root={world}/cityscapes",
+        f"data.val.root={world}/cityscapes",
+        *(f"{stage}.iterations={iterations}" for stage in ("source", "adversarial", "retrain")),
+        *(f"{stage}.batch_size=2" for stage in ("source", "adversarial", "retrain")),
+        f"source.input={INPUT}",
+        f"adversarial.source_input={INPUT}",
+        f"adversarial.target_input={INPUT}",
+        "retrain.input.crop=[64, 64]",
+        "proxies.size=[64, 32]",
+        "evaluation.short_side={source: 32, adversarial: 32}",
+        "bookkeeping={log_every: 1, eval_every: 0, checkpoint_every: 2}",
+    ]
+
+
+def small_experiment(world, *overrides, iterations=3):
+    return load_experiment(CONFIG, [*small_settings(world, iterations), *overrides])

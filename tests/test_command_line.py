@@ -1,0 +1,135 @@
+"""All stages and tools through their command lines, as a user calls them."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+from PIL import Image
+from small_experiments import CONFIG, small_settings
+
+
+def call(tool, *arguments, config=CONFIG):
+    command = [sys.executable, str(ROOT / "tools" / f"{tool}.py")]
+    if config is not None:
+        command += ["--config", str(config)]
+    return subprocess.run([*command, *map(str, arguments)], capture_output=True, text=True, check=False, cwd=ROOT)
+
+
+def settings(world):
+    return [word for one in small_settings(world) for word in ("--set", one)]
+
+
+@pytest.fixture(scope="module")
+def run(tiny_world, tmp_path_factory):
+    """A run folder with all four stages, and the arguments that name it."""
+    folder = tmp_path_factory.mktemp("run")
+    arguments = ["--run-dir", folder, *settings(tiny_world)]
+    for tool, more in (
+        ("train_source", ()),
+        ("train_adv", ()),
+        ("make_proxy", ("--p1", "0.5", "--p2", "0.9")),
+        ("train_proxy", ()),
+    ):
+        done = call(tool, *arguments, *more)
+        assert done.returncode == 0, done.stderr
+    return folder, arguments
+
+
+def assert_one_line_error(done, *parts):
+    assert done.returncode == 2, done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1
+    assert "Traceback" not in done.stderr
+    for part in parts:
+        assert part in lines[0]
+
+
+def test_proxies_follow_the_flags(run):
+    folder, _ = run
+    metrics = json.loads((folder / "proxies" / "metrics.json").read_text())
+    assert (metrics["p1"], metrics["p2"]) == (0.5, 0.9)
+    assert 0 < metrics["share_labelled"] < 0.5
+    label = next((folder / "proxies" / "labels").rglob("*.png"))
+    with Image.open(label) as image:
+        assert (image.mode, image.size) == ("L", (256, 128))
+
+
+@pytest.mark.parametrize("more", [(), ("--multi-scale",), ("--stage", "source"), ("--set", "evaluation.refresh=2")])
+def test_eval_prints_and_writes_scores(run, more, tmp_path):
+    _, arguments = run
+    done = call("eval", *arguments, *more, "--out", tmp_path / "scores.json")
+    assert done.returncode == 0, done.stderr
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert f"| mIoU          | {scores['miou']:4.1f} |" in done.stdout
+    assert len(scores["iou"]) == 19
+
+
+def test_eval_reads_the_parameter_file_like_the_checkpoint(run, tmp_path):
+    folder, arguments = run
+    found = []
+    for name in ("checkpoint.npz", "segmenter.params"):
+        done = call("eval", *arguments, "--checkpoint", folder / "retrain" / name, "--out", tmp_path / "scores.json")
+        assert done.returncode == 0, done.stderr
+        found.append(json.loads((tmp_path / "scores.json").read_text())["iou"])
+    assert found[0] == found[1]
+
+
+def test_synthia_scores_16_and_13_classes(tiny_world, tmp_path):
+    arguments = ["--run-dir", tmp_path, *settings(tiny_world)]
+    arguments += ["--set", "classes=16", "--set", f"data.source={{dataset: synthia, root: {tiny_world}/synthia}}"]
+    assert call("train_source", *arguments).returncode == 0
+    done = call("eval", *arguments)
+    assert "mIoU* (13 classes)" in done.stdout, done.stderr
+    assert "terrain" not in done.stdout
+
+
+def test_one_discriminator_and_none(run, tiny_world, tmp_path):
+    folder, _ = run
+    start = ["--from", folder / "source" / "checkpoint.npz"]
+    for number in (0, 1):
+        arguments = ["--run-dir", tmp_path / str(number), *settings(tiny_world)]
+        arguments += ["--set", f"adversarial.discriminators={number}"]
+        assert call("train_adv", *arguments, *start).returncode == 0
+        done = call("make_proxy", *arguments)
+        if number:
+            assert done.returncode == 0, done.stderr
+        else:
+            assert_one_line_error(done, "holds no discriminators", "only p1 = 1 is possible")
+            assert call("make_proxy", *arguments, "--p1", "1").returncode == 0
+
+
+def test_a_target_without_any_label_folder_will_do(run, tiny_world, tmp_path):
+    folder, _ = run
+    (tmp_path / "city" / "leftImg8bit").mkdir(parents=True)
+    (tmp_path / "city" / "leftImg8bit" / "train").symlink_to(tiny_world / "cityscapes" / "leftImg8bit" / "train")
+    arguments = ["--run-dir", tmp_path / "run", *settings(tiny_world)]
+    arguments += ["--set", f"data.target.root={tmp_path}/city", "--set", "data.val=null"]
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "source").symlink_to(folder / "source")
+    for tool in ("train_adv", "make_proxy", "train_proxy"):
+        done = call(tool, *arguments)
+        assert done.returncode == 0, done.stderr
+
+
+def test_errors_that_the_user_can_mend(run, tiny_world, tmp_path):
+    _, arguments = run
+    mini = settings(tiny_world)
+    empty = ["--run-dir", tmp_path / "empty"]
+    cases = [
+        (("train_source", *empty, *mini, "--set", "source.iteration=3"), ("source.iteration", "source.iterations?")),
+        (("train_source", *empty, *mini, "--set", "data.source.root=/nowhere"), ("/nowhere", "images/*.png")),
+        (("train_source", *empty, *mini, "--set", "model.weights=/no.params"), ("/no.params", "small")),
+        (("train_adv", *empty, *mini), ("source/checkpoint.npz", "tools/train_source.py")),
+        (("make_proxy", *empty, *mini), ("adversarial/checkpoint.npz", "tools/train_adv.py")),
+        (("train_proxy", *empty, *mini), ("proxies/labels", "tools/make_proxy.py")),
+        (("eval", *empty, *mini), ("holds no checkpoint", "tools/train_source.py")),
+        (("eval", *arguments, "--set", "classes=16"), ("classes 19", "classes 16")),
+        (("eval", *arguments, "--set", "model.encoder=vgg16"), ("encoder small", "encoder vgg16")),
+        (("eval", *arguments, "--checkpoint", CONFIG), ("gta5.yaml", "no complete MXNet parameter file")),
+    ]
+    for (tool, *flags), parts in cases:
+        assert_one_line_error(call(tool, *flags), *parts)
+    assert not (tmp_path / "empty").exists(), "nothing is left half-written"
+    assert_one_line_error(call("eval", config="nowhere.yaml"), "nowhere.yaml: cannot be read")

@@ -1,0 +1,146 @@
+"""A training that is stopped and continued ends with the same model."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from small_experiments import CONFIG, small_experiment, small_settings
+
+from gluon_madapt.errors import UserError
+from gluon_madapt.stages import Run, make_proxies, retrain, train_adversarial, train_source
+from gluon_madapt.stages.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from gluon_madapt.stages.loop import Loop
+
+STAGES = {"source": train_source, "adversarial": train_adversarial, "retrain": retrain}
+
+
+@pytest.fixture(scope="module")
+def finished(tiny_world, tmp_path_factory):
+    """A run folder in which all stages were run straight through."""
+    folder = tmp_path_factory.mktemp("straight")
+    experiment = small_experiment(tiny_world, iterations=5)
+    for stage in (train_source, train_adversarial, make_proxies, retrain):
+        stage(Run(experiment, folder))
+    return folder, experiment
+
+
+def assert_same(first, second):
+    one, two = read_checkpoint(first).arrays, read_checkpoint(second).arrays
+    assert one.keys() == two.keys()
+    assert [key for key in one if one[key].tobytes() != two[key].tobytes()] == []
+
+
+class InterruptedTrainingError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("stage", sorted(STAGES))
+def test_continuing_from_a_checkpoint_ends_bitwise_the_same(finished, stage, tmp_path, monkeypatch):
+    folder, experiment = finished
+    for before in ("source", "adversarial", "proxies"):
+        if before != stage:
+            (tmp_path / before).symlink_to(folder / before)
+    record = Loop.record
+
+    def interrupted(self, *rates, **losses):
+        if len(recorded) == 3:
+            raise InterruptedTrainingError
+        recorded.append(losses)
+        record(self, *rates, **losses)
+
+    recorded = []
+    monkeypatch.setattr(Loop, "record", interrupted)
+    with pytest.raises(InterruptedTrainingError):
+        STAGES[stage](Run(experiment, tmp_path))
+    monkeypatch.setattr(Loop, "record", record)
+    path = tmp_path / stage / "checkpoint.npz"
+    assert read_checkpoint(path).meta["iteration"] == 2
+    STAGES[stage](Run(experiment, tmp_path))
+    assert_same(path, folder / stage / "checkpoint.npz")
+
+
+def test_a_finished_stage_is_not_trained_again(finished, caplog):
+    folder, experiment = finished
+    before = (folder / "source" / "checkpoint.npz").read_bytes()
+    train_source(Run(experiment, folder))
+    assert (folder / "source" / "checkpoint.npz").read_bytes() == before
+
+
+def test_what_a_stage_leaves(finished):
+    folder, _ = finished
+    for stage in STAGES:
+        assert {path.name for path in (folder / stage).iterdir()} == {
+            "config.yaml",
+            "checkpoint.npz",
+            "log.jsonl",
+            "metrics.json",
+            "segmenter.params",
+        }
+        lines = [json.loads(line) for line in (folder / stage / "log.jsonl").read_text().splitlines()]
+        assert [line["iteration"] for line in lines] == [1, 2, 3, 4, 5]
+        assert all(np.isfinite(line["segmentation"]) for line in lines)
+    assert "adversarial_D2" in json.loads((folder / "adversarial" / "log.jsonl").read_text().splitlines()[0])
+    metrics = json.loads((folder / "proxies" / "metrics.json").read_text())
+    assert len(list((folder / "proxies" / "labels").rglob("*.png"))) == metrics["images"] == 4
+
+
+def test_poly_schedule(finished):
+    folder, experiment = finished
+    rates = [json.loads(line)["learning_rate"] for line in (folder / "source" / "log.jsonl").read_text().splitlines()]
+    np.testing.assert_allclose(rates, [experiment.source.learning_rate * (1 - i / 5) ** 0.9 for i in range(5)])
+    rates = {json.loads(line)["learning_rate"] for line in (folder / "adversarial" / "log.jsonl").open()}
+    assert rates == {experiment.adversarial.learning_rate}
+
+
+def test_other_settings_are_refused_and_named(finished, tiny_world):
+    folder, _ = finished
+    changed = small_experiment(tiny_world, "source.momentum=0.5", iterations=5)
+    with pytest.raises(UserError, match=r"source\.momentum was 0\.9, now 0\.5.*--fresh"):
+        train_source(Run(changed, folder))
+    other_stage = small_experiment(tiny_world, "retrain.momentum=0.5", iterations=5)
+    train_source(Run(other_stage, folder))
+
+
+def test_fresh_moves_the_old_stage_aside(tiny_world, tmp_path):
+    experiment = small_experiment(tiny_world, iterations=1)
+    train_source(Run(experiment, tmp_path))
+    old = (tmp_path / "source" / "checkpoint.npz").read_bytes()
+    train_source(Run(experiment, tmp_path, fresh=True))
+    moved = list(tmp_path.glob("source.*.old/checkpoint.npz"))
+    assert [path.read_bytes() for path in moved] == [old]
+
+
+def test_a_checkpoint_that_was_cut_off_or_altered_is_refused(tmp_path):
+    path = tmp_path / "checkpoint.npz"
+    write_checkpoint(path, Checkpoint({"iteration": 3}, {"segmenter/a": np.arange(1000.0)}))
+    assert read_checkpoint(path).meta["iteration"] == 3
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match="no complete checkpoint"):
+        read_checkpoint(path)
+    place = whole.index(np.float64(500).tobytes())
+    path.write_bytes(whole[:place] + b"\x01" + whole[place + 1 :])
+    with pytest.raises(UserError, match="no complete checkpoint"):
+        read_checkpoint(path)
+
+
+def test_sigterm_saves_the_state_and_exits_with_143(finished, tiny_world, tmp_path):
+    settings = [word for one in small_settings(tiny_world, 100000) for word in ("--set", one)]
+    settings += ["--set", "bookkeeping.checkpoint_every=100000"]
+    command = [sys.executable, str(ROOT / "tools" / "train_source.py"), "--config", str(CONFIG)]
+    log = tmp_path / "source" / "log.jsonl"
+    with subprocess.Popen([*command, "--run-dir", str(tmp_path), *settings], stderr=subprocess.PIPE) as process:
+        while not (log.exists() and log.stat().st_size) and process.poll() is None:
+            time.sleep(0.1)
+        os.kill(process.pid, signal.SIGTERM)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 143, errors
+    done = read_checkpoint(tmp_path / "source" / "checkpoint.npz").meta["iteration"]
+    assert done >= 1
+    assert f"saved after iteration {done}" in errors.decode()
