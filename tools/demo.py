@@ -27,6 +27,12 @@ def parse(arguments):
     parser.add_argument("--config", type=Path, default=ROOT / "configs" / "mini" / "gta5.yaml", metavar="FILE")
     parser.add_argument("--seeds", default="1", metavar="N[,N...]", help="one run for each (default: 1)")
     parser.add_argument("--data", type=Path, default=Path("data/mini"), metavar="DIR", help="the mini world")
+    parser.add_argument(
+        "--world",
+        default="300,300,300,60",
+        metavar="N,N,N,N",
+        help="its GTA5, SYNTHIA, Cityscapes train and val images",
+    )
     parser.add_argument("--run-dir", type=Path, default=Path("runs/demo"), metavar="DIR")
     parser.add_argument("--fresh", action="store_true", help="train anew what was trained before")
     return parser.parse_args(arguments)
@@ -36,7 +42,7 @@ def main(arguments):
     options = parse(arguments)
     seeds = [int(seed) for seed in options.seeds.split(",")]
     began = time.time()
-    if make_miniworld(options.data):
+    if make_miniworld(options.data, 1, *(int(number) for number in options.world.split(","))):
         say(began, f"drew the mini world: {options.data}")
     for seed in seeds:
         run_seed(options, seed, began)

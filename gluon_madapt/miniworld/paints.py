@@ -183,7 +183,7 @@ _GREYER_PAINTS: Dict[str, Paint] = {
 def _real(material: str) -> Paint:
     """Mostly the renderer's colours, spread wider: a shift of colours alone is not what adaptation could mend."""
     rendered, greyer = GTA5_PAINTS[material], _GREYER_PAINTS[material]
-    return Paint(2 * rendered.colours + greyer.colours[:2], spread=0.10, tint=0.035)
+    return Paint(2 * rendered.colours + greyer.colours[:1], spread=0.08, tint=0.03)
 
 
 REAL_PAINTS: Dict[str, Paint] = {material: _real(material) for material in GTA5_PAINTS}

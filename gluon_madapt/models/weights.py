@@ -5,6 +5,8 @@ import logging
 from pathlib import Path
 from typing import Dict
 
+from gluoncv.model_zoo.resnetv1b import resnet101_v1b
+from gluoncv.model_zoo.vgg import vgg16
 from mxnet import nd
 from mxnet.base import MXNetError
 
@@ -12,9 +14,9 @@ from gluon_madapt.errors import UserError
 
 _log = logging.getLogger(__name__)
 
-# What of an ImageNet classifier the segmenter has no use for: the classification layers after the encoder.
-_HEADS = {"resnet101": ("fc.",), "vgg16": ("features.33.", "output.")}
-_FC6, _FC6_CONVOLUTION = "features.31.", (4096, 512, 7, 7)
+# The ImageNet classifiers whose files GluonCV's model zoo offers.
+_CLASSIFIERS = {"resnet101": resnet101_v1b, "vgg16": vgg16}
+_FC6, _FC6_CONVOLUTION = "features.31.weight", (4096, 512, 7, 7)
 
 
 def read_parameters(path: Path) -> Dict[str, nd.NDArray]:
@@ -38,27 +40,33 @@ def load_released(net, path: Path) -> None:
 
 
 def load_imagenet(net, path: Path) -> None:
-    """Load ImageNet weights of the same network, as GluonCV saves them, into the encoder.
+    """Load a GluonCV model file of the same network, trained on ImageNet, into the encoder.
 
-    VGG16's first fully connected layer, fc6, becomes the 7x7 convolution.
+    GluonCV reads the file, in either of the formats it has used, and sees to it that none of the classifier's
+    parameters is missing or left over.  VGG16's first fully connected layer, fc6, becomes the 7x7 convolution; the
+    layers after the encoder are dropped.
 
     Raises
     ------
     UserError
-        If a parameter of the encoder is missing, of another shape, or something unknown is left over.
+        If there is no such file, or it is not of this network.
     """
-    if net.encoder_name not in _HEADS:
+    if net.encoder_name not in _CLASSIFIERS:
         raise UserError(f"model.weights = {path}: there are no ImageNet weights for encoder {net.encoder_name}")
-    stored = read_parameters(path)
-    heads = _HEADS[net.encoder_name]
-    stored = {key: value for key, value in stored.items() if not key.startswith(heads)}
-    fc6 = _FC6 + "weight"
-    if net.encoder_name == "vgg16" and fc6 in stored:
-        stored[fc6] = stored[fc6].reshape(_FC6_CONVOLUTION)
-    params = net._collect_params_with_prefix()
+    if not path.is_file():
+        raise UserError(f"model.weights = {path}: no such file: see pretrained/README.md for where to get it")
+    classifier = _CLASSIFIERS[net.encoder_name](pretrained=False)
+    try:
+        classifier.load_parameters(str(path))
+    except (MXNetError, AssertionError, ValueError, RuntimeError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(f"{path}: is no complete file of GluonCV's {net.encoder_name} ({reason})") from None
+    stored = {key: param.data() for key, param in classifier._collect_params_with_prefix().items()}
     decoder = ("merge1.", "merge2.", "merge3.", "final.", "classifier.")
-    encoder = {key: param for key, param in params.items() if not key.startswith(decoder)}
-    _assign(encoder, stored, path)
+    encoder = {key: param for key, param in net._collect_params_with_prefix().items() if not key.startswith(decoder)}
+    if net.encoder_name == "vgg16":
+        stored[_FC6] = stored[_FC6].reshape(_FC6_CONVOLUTION)
+    _assign(encoder, {key: stored[key] for key in encoder}, path)
 
 
 def _assign(params: Dict, stored: Dict[str, nd.NDArray], path: Path) -> None:

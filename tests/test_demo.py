@@ -1,0 +1,45 @@
+"""The demo at a size that takes seconds: every row of its table, the picture, the last line."""
+
+import json
+import re
+import subprocess
+import sys
+
+import cv2
+import pytest
+from conftest import ROOT
+from small_experiments import CONFIG, small_settings
+
+from gluon_madapt.config import load_experiment
+from gluon_madapt.miniworld import make_miniworld
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo")
+    make_miniworld(folder / "world", seed=1, gta5=6, synthia=0, train=4, val=2)
+    experiment = load_experiment(CONFIG, small_settings(folder / "world", iterations=2))
+    (folder / "tiny.yaml").write_text(experiment.to_yaml())
+    command = [sys.executable, str(ROOT / "tools" / "demo.py"), "--config", "tiny.yaml", "--data", "world"]
+    command += ["--world", "6,0,4,2"]
+    return folder, subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+
+
+def test_it_ends_with_the_table_and_the_gain(demo):
+    folder, done = demo
+    assert done.returncode == 0, done.stderr
+    *_, last = done.stdout.strip().splitlines()
+    found = re.fullmatch(r"demo: source-only (.+) mIoU -> adapted (.+) mIoU \(gain (.+)\) in \d+ s", last)
+    scores = json.loads((folder / "runs" / "demo" / "scores.json").read_text())["miou"][0]
+    assert len(scores) == 8
+    assert found.group(1) == f"{scores['source only']:.1f}"
+    assert found.group(2) == f"{scores['two discriminators, proxies']:.1f}"
+    for text in scores:
+        assert f"| {text} " in done.stdout
+
+
+def test_it_leaves_a_picture(demo):
+    folder, _ = demo
+    picture = cv2.imread(str(folder / "runs" / "demo" / "strip.png"))
+    assert picture.shape[1] > 1000
+    assert picture.std() > 20
