@@ -9,6 +9,8 @@ from conftest import ROOT
 from PIL import Image
 from small_experiments import CONFIG, small_settings
 
+SYNTHIA = ROOT / "configs" / "mini" / "synthia.yaml"
+
 
 def call(tool, *arguments, config=CONFIG):
     command = [sys.executable, str(ROOT / "tools" / f"{tool}.py")]
@@ -78,9 +80,9 @@ def test_eval_reads_the_parameter_file_like_the_checkpoint(run, tmp_path):
 
 def test_synthia_scores_16_and_13_classes(tiny_world, tmp_path):
     arguments = ["--run-dir", tmp_path, *settings(tiny_world)]
-    arguments += ["--set", "classes=16", "--set", f"data.source={{dataset: synthia, root: {tiny_world}/synthia}}"]
-    assert call("train_source", *arguments).returncode == 0
-    done = call("eval", *arguments)
+    arguments += ["--set", f"data.source.root={tiny_world}/synthia"]
+    assert call("train_source", *arguments, config=SYNTHIA).returncode == 0
+    done = call("eval", *arguments, config=SYNTHIA)
     assert "mIoU* (13 classes)" in done.stdout, done.stderr
     assert "terrain" not in done.stdout
 
@@ -111,6 +113,13 @@ def test_a_target_without_any_label_folder_will_do(run, tiny_world, tmp_path):
     for tool in ("train_adv", "make_proxy", "train_proxy"):
         done = call(tool, *arguments)
         assert done.returncode == 0, done.stderr
+
+
+def test_a_loss_that_is_not_finite_is_a_failure_and_not_the_users_error(tiny_world, tmp_path):
+    done = call("train_source", "--run-dir", tmp_path, *settings(tiny_world), "--set", "source.learning_rate=1e30")
+    assert done.returncode == 1
+    assert "error: source: the segmentation loss is nan" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_errors_that_the_user_can_mend(run, tiny_world, tmp_path):

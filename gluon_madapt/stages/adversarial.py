@@ -37,7 +37,7 @@ def train_adversarial(run: Run) -> None:
     step = AdversarialStep(net, discriminators, settings)
     score = scorer_along_the_way(run, "adversarial")
     networks = dict(discriminators, segmenter=net)
-    loop = Loop("adversarial", run, folder, settings, networks, step.trainers, score)
+    loop = Loop("adversarial", run, folder, settings, networks, step.trainers, 2 * batch_size, score)
 
     pairs = zip(source.batches(loop.start, loop.iterations), target.batches(loop.start, loop.iterations))
     for _, (labelled, unlabelled) in zip(loop, pairs):

@@ -75,6 +75,8 @@ class Loop:
         What the checkpoint holds; "segmenter" is among them.
     trainers : dict of str to Trainer
         Their optimisers, under names of networks.
+    images : int
+        Images that the network sees in an iteration, for the rate that is logged.
     score : callable, optional
         Scores the segmenter on the val split, for the curves alone; nothing is chosen by them.
     """
@@ -87,6 +89,7 @@ class Loop:
         settings: Training,
         networks: Dict[str, HybridBlock],
         trainers: Dict[str, Trainer],
+        images: int,
         score: Optional[Callable[[HybridBlock], Dict]] = None,
     ):
         self._stage = stage
@@ -96,7 +99,8 @@ class Loop:
         self._trainers = trainers
         self._score = score
         self._bookkeeping = run.experiment.bookkeeping
-        self._images = settings.batch_size
+        self._images = images
+        self._last_score: Optional[Dict] = None
         self.iterations = settings.iterations
         self.start = 0
         self._learning_rate = settings.learning_rate
@@ -145,7 +149,8 @@ class Loop:
         if every or done % log.log_every == 0:
             self._log(done, bar, time.time() - began)
         if self._score and log.eval_every and (every or done % log.eval_every == 0):
-            self._append({"iteration": done, "val": self._score(self._networks["segmenter"])})
+            self._last_score = self._score(self._networks["segmenter"])
+            self._append({"iteration": done, "val": self._last_score})
         if every or done % log.checkpoint_every == 0 or self._signal:
             self._save(done)
         if self._signal and not every:
@@ -162,6 +167,8 @@ class Loop:
         )
         shown = {key: f"{value:.3f}" for key, value in losses.items()}
         bar.set_postfix(dict(shown, lr=f"{self._learning_rate:.2g}", img_s=f"{images_per_second:.1f}"))
+        if not bar.disable:  # the bar says it all
+            return
         left = (self.iterations - done) * seconds / (done - self.start)
         _log.info(
             "%s %d/%d  %s  rate %.2g  %.1f images/s  %.0f s left",
@@ -218,7 +225,14 @@ class Loop:
 
     def _finish(self, seconds: float) -> None:
         self._networks["segmenter"].save_parameters(str(self._folder / "segmenter.params"))
-        metrics = {"stage": self._stage, "iterations": self.iterations, "seconds": round(seconds, 1)}
+        metrics = {
+            "stage": self._stage,
+            "iterations": self.iterations,
+            "seconds": round(seconds, 1),
+            "iterations_of_those_seconds": self.iterations - self.start,
+            "seed": self._run.experiment.seed,
+            "val": self._last_score,
+        }
         write_json(self._folder / "metrics.json", metrics)
 
     def _on_signal(self, number: int, frame) -> None:

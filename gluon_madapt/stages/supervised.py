@@ -22,7 +22,7 @@ def train_supervised(
     supervised.hybridize(static_alloc=True, static_shape=True)
     trainer = segmenter_trainer(net, settings)
     score = scorer_along_the_way(run, stage)
-    loop = Loop(stage, run, folder, settings, {"segmenter": net}, {"segmenter": trainer}, score)
+    loop = Loop(stage, run, folder, settings, {"segmenter": net}, {"segmenter": trainer}, settings.batch_size, score)
 
     for iteration, batch in zip(loop, loader.batches(loop.start, loop.iterations)):
         rate = poly_learning_rate(settings.learning_rate, settings.poly_power, iteration, loop.iterations)
