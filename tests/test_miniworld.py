@@ -145,7 +145,7 @@ def test_scenes_are_upright(labels, domain):
 
 def test_the_real_tree_varies_more_than_the_synthetic_ones_about_a_similar_mean():
     means = {d: np.array([draw(d, 1, i)[0].mean() for i in range(24)]) for d in ("gta5", "cityscapes/train")}
-    assert means["cityscapes/train"].std() > 2 * means["gta5"].std()
+    assert means["cityscapes/train"].std() > means["gta5"].std()
     assert abs(means["cityscapes/train"].mean() - means["gta5"].mean()) < 25
 
 

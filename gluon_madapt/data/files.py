@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Tuple
 
 import cv2
 import numpy as np
@@ -46,7 +47,7 @@ def read_train_ids(path: Path, num_classes: int) -> np.ndarray:
     return ids
 
 
-def image_size(path: Path) -> "tuple[int, int]":
+def image_size(path: Path) -> Tuple[int, int]:
     """Return (width, height) from the file's header alone."""
     try:
         with Image.open(path) as image:

@@ -1,0 +1,16 @@
+"""An experiment: every setting typed and checked, read from YAML with a base file and ``--set`` overrides."""
+
+from gluon_madapt.config.files import ConfigError, load_experiment
+from gluon_madapt.config.schema import Adversarial, Data, Experiment, Input, Retrain, Source, Training
+
+__all__ = [
+    "Adversarial",
+    "ConfigError",
+    "Data",
+    "Experiment",
+    "Input",
+    "Retrain",
+    "Source",
+    "Training",
+    "load_experiment",
+]

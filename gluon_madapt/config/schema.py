@@ -1,0 +1,161 @@
+"""The sections of an experiment: every setting with its type and its range."""
+
+from typing import Literal, Optional, Tuple
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
+
+
+_Positive = Field(gt=0)
+_NotNegative = Field(ge=0)
+# Of (width, height) in pixels.
+_Pixels = Tuple[int, int]
+
+
+class Data(_Section):
+    """Where one set of images lies: ``dataset`` names its layout on disk."""
+
+    dataset: Literal["gta5", "synthia", "cityscapes", "folder"]
+    root: str
+    split: str = "train"
+
+
+class DataSets(_Section):
+    """The labelled source, the unlabelled target, the labelled split that scores are measured on."""
+
+    source: Data
+    target: Data
+    val: Optional[Data] = None
+    threads: int = Field(default=2, ge=1)
+
+
+class Model(_Section):
+    """The segmenter.  ``weights`` is a file of ImageNet weights for the encoder, or "none"."""
+
+    encoder: Literal["resnet101", "vgg16", "small"]
+    weights: str
+
+
+class Input(_Section):
+    """How an image becomes a network input: resized, scaled at random, cropped, mirrored; P §3.2.
+
+    ``size`` (width, height) and ``short_side`` exclude each other; without either, images keep their own size.
+    ``scale`` is the range of a random factor on top.  Images below the crop are padded right and bottom.
+    """
+
+    size: Optional[_Pixels] = None
+    short_side: Optional[int] = Field(default=None, gt=0)
+    scale: Tuple[float, float] = (1.0, 1.0)
+    crop: Optional[_Pixels] = None
+    mirror: bool = True
+
+    @model_validator(mode="after")
+    def _consistent(self):
+        if self.size is not None and self.short_side is not None:
+            raise ValueError("size and short_side exclude each other: set one of them to null")
+        for name in ("size", "crop"):
+            if min(getattr(self, name) or (1,)) < 1:
+                raise ValueError(f"{name} must be two positive numbers of pixels, width and height")
+        if not 0 < self.scale[0] <= self.scale[1]:
+            raise ValueError("scale must be two positive factors, the lower one first")
+        return self
+
+
+class Training(_Section):
+    """What the three trainings share: SGD on F and C."""
+
+    iterations: int = _Positive
+    batch_size: int = _Positive
+    learning_rate: float = _Positive
+    momentum: float = Field(ge=0, lt=1)
+    weight_decay: float = _NotNegative
+
+
+class Source(Training):
+    """Stage 1: supervised training on the source domain."""
+
+    poly_power: float = _NotNegative
+    input: Input
+
+
+class Adversarial(Training):
+    """Stage 2: adversarial training with zero, one (D1) or two discriminators; both learning rates are constant."""
+
+    discriminators: Literal[0, 1, 2]
+    discriminator_learning_rate: float = _Positive
+    lambda_seg: float = _NotNegative
+    lambda_1: float = _NotNegative
+    lambda_2: float = _NotNegative
+    objective: Literal["non_saturating", "minimax"]
+    joint_pass: bool
+    source_input: Input
+    target_input: Input
+
+
+class Proxies(_Section):
+    """Stage 3: the share of pixels kept by adversarial confidence, and per class by classification confidence."""
+
+    p1: float = Field(gt=0, le=1)
+    p2: float = Field(gt=0, le=1)
+    size: Optional[_Pixels]
+
+
+class Retrain(Training):
+    """Stage 4: training on proxies alone.  ``init`` says where its first weights come from."""
+
+    poly_power: float = _NotNegative
+    init: Literal["imagenet", "source", "none"]
+    input: Input
+
+
+class ShortSides(_Section):
+    """Short side of the network's input in the evaluation after each stage; null is the image's own size."""
+
+    source: Optional[int] = Field(default=None, gt=0)
+    adversarial: Optional[int] = Field(default=None, gt=0)
+    retrain: Optional[int] = Field(default=None, gt=0)
+
+
+class Evaluation(_Section):
+    """How checkpoints are scored.
+
+    ``scales`` are those of multi-scale evaluation; ``refresh`` is the number of batches of target images to re-estimate
+    batch-norm statistics on first.
+    """
+
+    short_side: ShortSides
+    scales: Tuple[float, ...] = Field(min_length=1)
+    refresh: int = _NotNegative
+
+
+class Bookkeeping(_Section):
+    """How often a training logs, scores the val split and saves, in iterations; 0 turns evaluation off."""
+
+    log_every: int = _Positive
+    eval_every: int = _NotNegative
+    checkpoint_every: int = _Positive
+
+
+class Experiment(_Section):
+    """Everything that defines a run of the four stages; ``device`` "auto" is the first GPU, or the CPU without one."""
+
+    name: str = Field(min_length=1)
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|gpu\(\d+\))$")
+    seed: int = Field(ge=0, lt=2**31)
+    classes: Literal[16, 19]
+    data: DataSets
+    model: Model
+    source: Source
+    adversarial: Adversarial
+    proxies: Proxies
+    retrain: Retrain
+    evaluation: Evaluation
+    bookkeeping: Bookkeeping
+
+    def to_yaml(self) -> str:
+        """Write the experiment so that `load_experiment` reads the same one back."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
