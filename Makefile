@@ -16,10 +16,10 @@ demo: setup
 	@$(PYTHON_ENV) tools/demo.py
 
 test: setup lint
-	@OMP_NUM_THREADS=1 $(PYTHON_ENV) -m pytest -n 2 --dist worksteal -q
+	@OMP_NUM_THREADS=1 $(PYTHON_ENV) -m pytest -n 2 --dist loadfile -q
 
 test-all: setup lint
-	@OMP_NUM_THREADS=1 $(PYTHON_ENV) -m pytest -n 2 --dist worksteal -q -m ""
+	@OMP_NUM_THREADS=1 $(PYTHON_ENV) -m pytest -n 2 --dist loadfile -q -m ""
 
 lint: setup
 	@$(PYTHON_ENV) -m ruff check .

@@ -1,6 +1,7 @@
 """All stages and tools through their command lines, as a user calls them."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -12,11 +13,13 @@ from small_experiments import CONFIG, small_settings
 SYNTHIA = ROOT / "configs" / "mini" / "synthia.yaml"
 
 
-def call(tool, *arguments, config=CONFIG):
+def call(tool, *arguments, config=CONFIG, threads=1):
     command = [sys.executable, str(ROOT / "tools" / f"{tool}.py")]
     if config is not None:
         command += ["--config", str(config)]
-    return subprocess.run([*command, *map(str, arguments)], capture_output=True, text=True, check=False, cwd=ROOT)
+    command += map(str, arguments)
+    environment = dict(os.environ, OMP_NUM_THREADS=str(threads))
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment)
 
 
 def settings(world):
@@ -113,6 +116,17 @@ def test_a_target_without_any_label_folder_will_do(run, tiny_world, tmp_path):
     for tool in ("train_adv", "make_proxy", "train_proxy"):
         done = call(tool, *arguments)
         assert done.returncode == 0, done.stderr
+
+
+def test_two_adversarial_trainings_on_two_threads_end_bitwise_equal(run, tiny_world, tmp_path):
+    folder, _ = run
+    found = []
+    for name in ("first", "second"):
+        arguments = ["--run-dir", tmp_path / name, *settings(tiny_world)]
+        done = call("train_adv", *arguments, "--from", folder / "source" / "checkpoint.npz", threads=2)
+        assert done.returncode == 0, done.stderr
+        found.append((tmp_path / name / "adversarial" / "checkpoint.npz").read_bytes())
+    assert found[0] == found[1]
 
 
 def test_a_loss_that_is_not_finite_is_a_failure_and_not_the_users_error(tiny_world, tmp_path):
