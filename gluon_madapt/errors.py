@@ -1,5 +1,9 @@
-"""The error that means: the user can mend this in the command, the config or the data."""
+"""The errors that end a tool with one line and an exit status."""
 
 
 class UserError(Exception):
-    """One line that says what is wrong, where, what was expected and how to mend it; tools exit with status 2."""
+    """What the user can mend in the command, the config or the data: what, where, what was expected; status 2."""
+
+
+class FailureError(Exception):
+    """A failure that was found and that no input explains, such as a loss that is not finite; status 1."""

@@ -3,7 +3,9 @@
 # PYTHON=/path/to/python chooses the interpreter; EXTRAS=gpu,dev takes MXNet's CUDA build.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-extras=${EXTRAS:-cpu,dev}
+# Without EXTRAS, an environment that was made with other ones keeps them.
+extras=${EXTRAS:-$(sed 's/.*:://' .venv/made-for 2>/dev/null || true)}
+extras=${extras:-cpu,dev}
 
 fail() {
     echo "error: $*" >&2
@@ -35,7 +37,7 @@ case "$(uname -s) $(uname -m)" in
 *) fail "MXNet has no wheels for $(uname -s) on $(uname -m): expected Linux on x86_64" ;;
 esac
 
-wanted=$(cat setup.py constraints.txt tools/environment.sh | cksum | tr ' ' '-')-$extras
+wanted=$(cat setup.py constraints.txt tools/environment.sh | cksum | tr ' ' '-')::$extras
 if [ -x .venv/bin/python ] && [ "$(cat .venv/made-for 2>/dev/null)" = "$wanted" ]; then
     exit 0
 fi

@@ -1,17 +1,14 @@
 """Draw the mini world: small GTA5, SYNTHIA and Cityscapes trees for trying everything out in minutes."""
 
-import argparse
-import sys
 import time
 from pathlib import Path
-from typing import List, Optional
 
-from gluon_madapt.errors import UserError
+from gluon_madapt.command import ToolParser, run_tool
 from gluon_madapt.miniworld import make_miniworld
 
 
-def main(argv: Optional[List[str]] = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(arguments):
+    parser = ToolParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the three trees")
     parser.add_argument("--seed", type=int, default=1, help="of all randomness (default: %(default)s)")
     for name, default in (("gta5", 300), ("synthia", 300), ("train", 300), ("val", 60)):
@@ -19,23 +16,18 @@ def main(argv: Optional[List[str]] = None) -> int:
         parser.add_argument(
             f"--{name}", type=int, default=default, metavar="N", help=f"images in {where} (default: %(default)s)"
         )
-    options = parser.parse_args(argv)
+    options = parser.parse_args(arguments)
     start = time.perf_counter()
     written = make_miniworld(**vars(options))
     if not written:
         print(f"{options.out} already holds this mini world; nothing to do")
-        return 0
+        return
     seconds = time.perf_counter() - start
     print(
         f"wrote {options.out} in {seconds:.0f} s: images of GTA5 {options.gta5}, SYNTHIA {options.synthia}, "
         f"Cityscapes {options.train} train and {options.val} val"
     )
-    return 0
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    run_tool(main)

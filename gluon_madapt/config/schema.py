@@ -3,7 +3,8 @@
 from typing import Literal, Optional, Tuple
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validator
+from typing_extensions import Annotated  # typing's, from Python 3.9 on
 
 
 class _Section(BaseModel):
@@ -12,8 +13,11 @@ class _Section(BaseModel):
 
 _Positive = Field(gt=0)
 _NotNegative = Field(ge=0)
-# Of (width, height) in pixels.
-_Pixels = Tuple[int, int]
+
+
+# The side of one cell of the coarsest maps, in pixels of the image.
+_SMALLEST = 32
+_Side = Annotated[int, Field(ge=_SMALLEST)]
 
 
 class Data(_Section):
@@ -43,23 +47,21 @@ class Model(_Section):
 class Input(_Section):
     """How an image becomes a network input: resized, scaled at random, cropped, mirrored; P §3.2.
 
-    ``size`` (width, height) and ``short_side`` exclude each other; without either, images keep their own size.
+    ``size`` (width, height) and ``short_side`` exclude each other; without either, images keep their own size.  No side
+    is smaller than a cell of the networks' coarsest maps.
     ``scale`` is the range of a random factor on top.  Images below the crop are padded right and bottom.
     """
 
-    size: Optional[_Pixels] = None
-    short_side: Optional[int] = Field(default=None, gt=0)
+    size: Optional[Tuple[_Side, _Side]] = None
+    short_side: Optional[_Side] = None
     scale: Tuple[float, float] = (1.0, 1.0)
-    crop: Optional[_Pixels] = None
+    crop: Optional[Tuple[_Side, _Side]] = None
     mirror: bool = True
 
     @model_validator(mode="after")
     def _consistent(self):
         if self.size is not None and self.short_side is not None:
             raise ValueError("size and short_side exclude each other: set one of them to null")
-        for name in ("size", "crop"):
-            if min(getattr(self, name) or (1,)) < 1:
-                raise ValueError(f"{name} must be two positive numbers of pixels, width and height")
         if not 0 < self.scale[0] <= self.scale[1]:
             raise ValueError("scale must be two positive factors, the lower one first")
         return self
@@ -101,7 +103,7 @@ class Proxies(_Section):
 
     p1: float = Field(gt=0, le=1)
     p2: float = Field(gt=0, le=1)
-    size: Optional[_Pixels]
+    size: Optional[Tuple[_Side, _Side]]
 
 
 class Retrain(Training):
@@ -115,9 +117,9 @@ class Retrain(Training):
 class ShortSides(_Section):
     """Short side of the network's input in the evaluation after each stage; null is the image's own size."""
 
-    source: Optional[int] = Field(default=None, gt=0)
-    adversarial: Optional[int] = Field(default=None, gt=0)
-    retrain: Optional[int] = Field(default=None, gt=0)
+    source: Optional[_Side] = None
+    adversarial: Optional[_Side] = None
+    retrain: Optional[_Side] = None
 
 
 class Evaluation(_Section):
@@ -128,7 +130,7 @@ class Evaluation(_Section):
     """
 
     short_side: ShortSides
-    scales: Tuple[float, ...] = Field(min_length=1)
+    scales: Tuple[PositiveFloat, ...] = Field(min_length=1)
     refresh: int = _NotNegative
 
 

@@ -1,6 +1,7 @@
 """GTA5, SYNTHIA, Cityscapes, plain folders and proxies: which image belongs to which label."""
 
 import logging
+import zlib
 from pathlib import Path
 from typing import Callable, List, NamedTuple, Optional, Tuple
 
@@ -50,6 +51,12 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.samples)
 
+    @property
+    def fingerprint(self) -> str:
+        """A short text that differs for another list of images, wherever they lie."""
+        digest = zlib.crc32("\n".join(sample.name for sample in self.samples).encode())
+        return f"{len(self)} images, {digest:08x}"
+
     def image(self, index: int) -> np.ndarray:
         """Read an image, (H, W, 3) uint8 RGB."""
         return read_image(self.samples[index].image)
@@ -84,6 +91,8 @@ def open_dataset(dataset: str, root: Path, split: str, classes: ClassSet, labell
     root = Path(root)
     if not root.is_dir():
         raise UserError(f"{root}: no such folder: expected {dataset}, that is {_LAYOUTS[dataset]}")
+    if dataset != "cityscapes" and split != "train":
+        raise UserError(f"split {split} of {root}: dataset {dataset} has no splits: leave data's split out")
     pairs = _FINDERS[dataset](root, split)
     if not pairs:
         raise UserError(f"{root}: holds no images of {dataset} {split}: expected {_LAYOUTS[dataset]}")
@@ -91,7 +100,7 @@ def open_dataset(dataset: str, root: Path, split: str, classes: ClassSet, labell
     skipped: Tuple[str, ...] = ()
     if labelled:
         _check_labels_exist(samples, dataset)
-        samples, skipped = _leave_out_unequal_sizes(samples)
+        samples, skipped = _leave_out_unequal_sizes(samples, dataset)
     return Dataset(samples, lambda path: read_label(path, dataset, classes), skipped)
 
 
@@ -152,13 +161,15 @@ def _check_labels_exist(samples: List[Sample], dataset: str) -> None:
         raise UserError(f"{missing[0].image}: has no label, expected {missing[0].label} ({len(missing)} such in all)")
 
 
-def _leave_out_unequal_sizes(samples: List[Sample]) -> Tuple[List[Sample], Tuple[str, ...]]:
-    """Leave out pairs whose image and label differ in size: a few pairs of the real GTA5 do."""
+def _leave_out_unequal_sizes(samples: List[Sample], dataset: str) -> Tuple[List[Sample], Tuple[str, ...]]:
+    """Leave out pairs whose image and label differ in size: a few of the real GTA5 do; elsewhere it is an error."""
     kept, skipped = [], []
     for sample in samples:
         size, label_size = image_size(sample.image), image_size(sample.label)
         if size == label_size:
             kept.append(sample)
+        elif dataset != "gta5":
+            raise UserError(f"{sample.image}: is %dx%d, its label {sample.label} %dx%d" % (*size, *label_size))
         else:
             skipped.append(sample.name)
             _log.warning("%s skipped: the image is %dx%d, its label %dx%d", sample.image, *size, *label_size)

@@ -1,6 +1,6 @@
 """Reading and writing images and labels; every failure names the file."""
 
-import os
+import io
 from pathlib import Path
 from typing import Tuple
 
@@ -8,8 +8,13 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from gluon_madapt.atomic import write_atomically
 from gluon_madapt.errors import UserError
 from gluon_madapt.labels import ClassSet, decode_ids
+
+# How complete PNG and JPEG files end, as nearly all do; others are looked at more closely.
+_ENDS = (b"IEND\xaeB`\x82", b"\xff\xd9")
+_NOT_AN_IMAGE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -52,19 +57,14 @@ def image_size(path: Path) -> Tuple[int, int]:
     try:
         with Image.open(path) as image:
             return image.size
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except _NOT_AN_IMAGE as error:
         raise UserError(f"{path}: not readable as an image ({_reason(error, path)})") from None
 
 
 def write_png(path: Path, image: np.ndarray) -> None:
-    """Write (H, W) or (H, W, 3) uint8 RGB as PNG: first beside ``path``, then renamed, so never half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
+    """Write (H, W) or (H, W, 3) uint8 RGB as PNG, whole or not at all."""
+    with write_atomically(path) as file:
         Image.fromarray(image).save(file, format="PNG")
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def _decode(path: Path, flags: int, expected: str) -> np.ndarray:
@@ -72,11 +72,8 @@ def _decode(path: Path, flags: int, expected: str) -> np.ndarray:
         data = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({_reason(error, path)}): expected {expected}") from None
-    # OpenCV decodes what is there of a file that was cut off, and says so on standard error alone.
-    if data.startswith(b"\x89PNG") and b"IEND" not in data[-16:]:
-        raise UserError(f"{path}: is cut off (a PNG without its end): copy or download it again")
-    if data.startswith(b"\xff\xd8") and b"\xff\xd9" not in data[-64:]:
-        raise UserError(f"{path}: is cut off (a JPEG without its end): copy or download it again")
+    if not data[-64:].rstrip(b"\0").endswith(_ENDS):
+        _check_complete(path, data)
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
     except cv2.error:
@@ -84,6 +81,15 @@ def _decode(path: Path, flags: int, expected: str) -> np.ndarray:
     if image is None:
         raise UserError(f"{path}: not readable as an image ({len(data)} bytes): expected {expected}")
     return image
+
+
+def _check_complete(path: Path, data: bytes) -> None:
+    """Refuse an image that was cut off: OpenCV decodes what is there of it, and says so on standard error alone."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            image.load()
+    except _NOT_AN_IMAGE as error:
+        raise UserError(f"{path}: not readable as an image, or cut off ({_reason(error, path)})") from None
 
 
 def _read_indices(path: Path) -> np.ndarray:
@@ -95,7 +101,7 @@ def _read_indices(path: Path) -> np.ndarray:
                     f"{path}: is a label image of mode {image.mode}: expected 8-bit ids, one channel or palette"
                 )
             return np.asarray(image)
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+    except _NOT_AN_IMAGE as error:
         raise UserError(f"{path}: not readable as a label image ({_reason(error, path)})") from None
 
 

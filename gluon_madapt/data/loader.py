@@ -63,7 +63,7 @@ class Loader:
         labelled: bool,
         threads: int = 2,
     ):
-        self._dataset = dataset
+        self.dataset = dataset
         self._settings = settings
         self._batch_size = batch_size
         self._seed = (seed, zlib.crc32(stream.encode()))
@@ -88,16 +88,12 @@ class Loader:
                     future.cancel()
             pool.shutdown()
 
-    def batch(self, iteration: int) -> Batch:
-        """Return the batch of one iteration."""
-        return next(self.batches(iteration, iteration + 1))
-
     def _sample(self, iteration: int, slot: int) -> Tuple[np.ndarray, Optional[np.ndarray], str]:
-        epoch, place = divmod(iteration * self._batch_size + slot, len(self._dataset))
+        epoch, place = divmod(iteration * self._batch_size + slot, len(self.dataset))
         index = int(self._order(epoch)[place])
-        image = self._dataset.image(index)
-        label = self._dataset.label(index) if self._labelled else None
-        name = self._dataset.samples[index].name
+        image = self.dataset.image(index)
+        label = self.dataset.label(index) if self._labelled else None
+        name = self.dataset.samples[index].name
         if label is not None and label.shape != image.shape[:2]:
             raise UserError(
                 f"{name}: the image is {_size(image)}, its label {_size(label)}: expected one size (width x height)"
@@ -107,7 +103,7 @@ class Loader:
         return normalize(image), label, name
 
     def _shuffled(self, epoch: int) -> np.ndarray:
-        return np.random.default_rng((*self._seed, _ORDER, epoch)).permutation(len(self._dataset))
+        return np.random.default_rng((*self._seed, _ORDER, epoch)).permutation(len(self.dataset))
 
     @staticmethod
     def _collate(futures) -> Batch:

@@ -1,4 +1,4 @@
-"""Images -> class probabilities, single- or multi-scale (PAPER's evaluation, released code)."""
+"""Images -> class probabilities, single- or multi-scale (P §3, released code)."""
 
 import math
 from typing import Optional, Sequence, Tuple

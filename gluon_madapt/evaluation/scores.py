@@ -9,7 +9,6 @@ from tqdm import tqdm
 
 from gluon_madapt.data import Dataset, normalize, resize_image
 from gluon_madapt.data.transforms import base_size
-from gluon_madapt.errors import UserError
 from gluon_madapt.evaluation.inference import predict_probabilities
 from gluon_madapt.evaluation.metrics import ConfusionMatrix
 from gluon_madapt.labels import ClassSet
@@ -63,8 +62,6 @@ def evaluate(
     matrix = ConfusionMatrix(num_classes)
     for index in tqdm(range(len(dataset)), desc="evaluation", unit="image", disable=None, leave=False):
         image, label = dataset.image(index), dataset.label(index)
-        if image.shape[:2] != label.shape:
-            raise UserError(f"{dataset.samples[index].image}: differs in size from its label, {label.shape[::-1]}")
         matrix.add(label, predict_labels(net, image, context, short_side, scales, mirror))
     return matrix
 

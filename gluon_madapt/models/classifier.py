@@ -1,5 +1,7 @@
 """The classifier C: atrous spatial pyramid pooling straight to the class scores (P §2.4)."""
 
+import math
+
 from mxnet.gluon import HybridBlock, nn
 
 RATES = (1, 2, 4, 8)
@@ -16,14 +18,17 @@ class PaddedConv2D(nn.Conv2D):
 
     def hybrid_forward(self, F, x, weight, bias=None):
         """Convolve ``x``, (N, in_channels, h, w), to (N, channels, h, w)."""
-        missing = -self._channels % _VECTOR_CHANNELS
-        kwargs = self._kwargs
-        if missing:
-            weight = F.concat(weight, F.zeros((missing,) + self.weight.shape[1:]), dim=0)
-            bias = F.concat(bias, F.zeros((missing,)), dim=0)
-            kwargs = dict(kwargs, num_filter=self._channels + missing)
-        scores = F.Convolution(x, weight, bias, **kwargs)
-        return F.slice_axis(scores, axis=1, begin=0, end=self._channels) if missing else scores
+        filters = self._channels + -self._channels % _VECTOR_CHANNELS
+        arrays = [_padded(F, array, self._channels, filters) for array in (weight, bias) if array is not None]
+        scores = F.Convolution(x, *arrays, **dict(self._kwargs, num_filter=filters))
+        scores = F.slice_axis(scores, axis=1, begin=0, end=self._channels)
+        return scores if self.act is None else self.act(scores)
+
+
+def _padded(F, array, length: int, wanted: int):
+    """Append zeros to the first axis; made from the array itself, so that they lie on its device."""
+    zeros = [F.zeros_like(array)] * math.ceil((wanted - length) / length)
+    return F.slice_axis(F.concat(array, *zeros, dim=0), axis=0, begin=0, end=wanted)
 
 
 class Classifier(HybridBlock):

@@ -14,7 +14,7 @@ def interpolation_matrix(F, x, like, axis: int):
     # Multiplied before it is divided, so that the last position is exactly h - 1; a single output samples position 0.
     positions = F.broadcast_div(
         F.broadcast_mul(outputs, F.max(inputs, keepdims=True)),
-        F.broadcast_maximum(F.max(outputs, keepdims=True), F.ones((1,))),
+        F.maximum(F.max(outputs, keepdims=True), 1),
     )
     distance = F.abs(F.broadcast_sub(F.expand_dims(positions, 1), F.expand_dims(inputs, 0)))
     return F.BlockGrad(F.relu(1 - distance))

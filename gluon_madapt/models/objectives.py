@@ -30,7 +30,7 @@ def segmentation_loss(F, logits, labels, images):
     labelled = labels != IGNORE
     # Ignored pixels point at class 0, which their weight of 0 then leaves out.
     chosen = F.pick(log_probabilities, labels * labelled, axis=-1)
-    return F.broadcast_div(-F.sum(chosen * labelled), F.broadcast_maximum(F.sum(labelled), F.ones((1,))))
+    return F.broadcast_div(-F.sum(chosen * labelled), F.maximum(F.sum(labelled), 1))
 
 
 def source_likelihood_loss(F, logits):

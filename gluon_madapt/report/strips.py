@@ -14,7 +14,7 @@ _LEGEND_COLUMNS = 10
 
 
 def picture_strip(
-    path: Path, columns: Sequence[str], rows: Sequence[Tuple[np.ndarray, ...]], classes: ClassSet, title: str = ""
+    path: Path, columns: Sequence[str], rows: Sequence[Tuple[np.ndarray, ...]], classes: ClassSet
 ) -> None:
     """Write a PNG with a row per image.
 
@@ -29,8 +29,6 @@ def picture_strip(
         ``classes``, white where ignored.
     classes : ClassSet
         For colours and legend.
-    title : str
-        A line above all.
     """
     height, width = rows[0][0].shape[:2]
     row_inches = _INCHES_PER_COLUMN * height / width
@@ -43,8 +41,6 @@ def picture_strip(
             axes.set_yticks([])
     for axes, heading in zip(grid[0], columns):
         axes.set_title(heading, fontsize=13)
-    if title:
-        figure.suptitle(title, fontsize=14)
     patches = [Patch(facecolor=colour / 255, label=name) for name, colour in zip(classes.names, classes.palette)]
     patches.append(Patch(facecolor="white", edgecolor="black", linewidth=0.5, label="ignored"))
     figure.legend(handles=patches, loc="lower center", ncol=_LEGEND_COLUMNS, frameon=False, fontsize=10.5)

@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 from gluon_madapt.stages.jobs import Job
 from gluon_madapt.stages.run import CHECKPOINT
@@ -13,22 +13,25 @@ REFRESH = 50
 
 
 class Row(NamedTuple):
-    """A row of the table: its text, the paper's mIoU where it has that row, and the file with its scores."""
+    """A row of the table: its text, the file with its scores, and what marks it in the paper's table, if it is there.
+
+    ``published`` is (discriminators, proxy, multi_scale).
+    """
 
     text: str
-    published: Optional[float]
     scores: str
+    published: Optional[Tuple[int, bool, bool]] = None
 
 
 ROWS: Tuple[Row, ...] = (
-    Row("source only", 38.1, "source.json"),
-    Row("source only, statistics refreshed on target", None, "refreshed.json"),
-    Row("control: target images seen, no adversary", None, "control/adversarial.json"),
-    Row("one discriminator", 41.5, "one/adversarial.json"),
-    Row("two discriminators", 42.7, "adversarial.json"),
-    Row("one discriminator, proxies", 47.1, "one/retrain.json"),
-    Row("two discriminators, proxies", 49.8, "retrain.json"),
-    Row("two discriminators, proxies, multi-scale", 50.4, "multi_scale.json"),
+    Row("source only", "source.json", (0, False, False)),
+    Row("source only, statistics refreshed on target", "refreshed.json"),
+    Row("control: target images seen, no adversary", "control/adversarial.json"),
+    Row("one discriminator", "one/adversarial.json", (1, False, False)),
+    Row("two discriminators", "adversarial.json", (2, False, False)),
+    Row("one discriminator, proxies", "one/retrain.json", (1, True, False)),
+    Row("two discriminators, proxies", "retrain.json", (2, True, False)),
+    Row("two discriminators, proxies, multi-scale", "multi_scale.json", (2, True, True)),
 )
 SOURCE_ONLY, ADAPTED = ROWS[0], ROWS[6]
 
@@ -66,14 +69,15 @@ def table_3_jobs(tools: Path, config: Path, folder: Path, seed: int, arguments: 
     ]  # fmt: skip
 
 
-def read_scores(folder: Path) -> Dict[str, float]:
-    """Return mIoU in percent by the text of each row that was scored."""
-    found = {}
-    for row in ROWS:
-        path = folder / row.scores
-        if path.is_file():
-            found[row.text] = json.loads(path.read_text(encoding="utf-8"))["miou"]
-    return found
+def rows_of(job: Job, folder: Path) -> List[Row]:
+    """Return the rows that a job scores."""
+    written = {command[command.index("--out") + 1] for command in job.commands if "--out" in command}
+    return [row for row in ROWS if str(folder / row.scores) in written]
+
+
+def read_score(row: Row, folder: Path) -> float:
+    """Return the mIoU of a row that was scored, in percent."""
+    return json.loads((folder / row.scores).read_text(encoding="utf-8"))["miou"]
 
 
 class _Plan:

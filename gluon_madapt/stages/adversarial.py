@@ -21,7 +21,7 @@ from gluon_madapt.models.objectives import (
 )
 from gluon_madapt.stages.loop import Loop, segmenter_trainer, to_device
 from gluon_madapt.stages.networks import load_segmenter, new_discriminators
-from gluon_madapt.stages.run import Run
+from gluon_madapt.stages.run import Run, sha256
 from gluon_madapt.stages.scoring import scorer_along_the_way
 
 
@@ -32,12 +32,14 @@ def train_adversarial(run: Run) -> None:
     target = run.loader("target", "adversarial", settings.target_input, batch_size, labelled=False)
     start = run.checkpoint_of("source")
     net = load_segmenter(run, start)
-    folder = run.open("adversarial")
     discriminators = new_discriminators(run, settings.discriminators, net.mid_channels)
     step = AdversarialStep(net, discriminators, settings)
     score = scorer_along_the_way(run, "adversarial")
+    images = {"source": source.dataset.fingerprint, "target": target.dataset.fingerprint}
+    folder = run.open("adversarial", dict(images, checkpoint=sha256(start)))
     networks = dict(discriminators, segmenter=net)
-    loop = Loop("adversarial", run, folder, settings, networks, step.trainers, 2 * batch_size, score)
+    facts = {"source_images": len(source.dataset), "skipped": source.dataset.skipped, "images": len(target.dataset)}
+    loop = Loop("adversarial", run, folder, settings, networks, step.trainers, 2 * batch_size, facts, score)
 
     pairs = zip(source.batches(loop.start, loop.iterations), target.batches(loop.start, loop.iterations))
     for _, (labelled, unlabelled) in zip(loop, pairs):

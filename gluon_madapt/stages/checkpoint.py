@@ -6,22 +6,22 @@ it is ever unpickled.
 """
 
 import json
-import os
 import zipfile
 from pathlib import Path
-from typing import Any, Dict, NamedTuple
+from typing import Any, Callable, Dict, NamedTuple
 
 import numpy as np
 from mxnet import nd
 from mxnet.gluon import HybridBlock, Trainer
 
+from gluon_madapt.atomic import write_atomically
 from gluon_madapt.errors import UserError
 
 FORMAT = 1
 
 
 class Checkpoint(NamedTuple):
-    """``meta`` holds stage, iteration, encoder and classes; ``arrays`` all parameters and optimiser states."""
+    """``meta`` holds stage, iteration, iterations, encoder and classes; ``arrays`` parameters and optimiser states."""
 
     meta: Dict[str, Any]
     arrays: Dict[str, np.ndarray]
@@ -32,14 +32,10 @@ class Checkpoint(NamedTuple):
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint beside ``path``, flush it to disk, then rename it."""
+    """Write a checkpoint, whole or not at all."""
     meta = json.dumps(dict(checkpoint.meta, format=FORMAT), sort_keys=True)
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
+    with write_atomically(path) as file:
         np.savez(file, meta=np.frombuffer(meta.encode(), dtype=np.uint8), **checkpoint.arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -50,17 +46,36 @@ def read_checkpoint(path: Path) -> Checkpoint:
     UserError
         If the file is missing, is no checkpoint, or was cut off or altered.
     """
+    arrays = _read_arrays(path, lambda key: True)
+    return Checkpoint(_parse_meta(path, arrays), arrays)
+
+
+def read_meta(path: Path) -> Dict[str, Any]:
+    """Read what a checkpoint says of itself, and none of its parameters; errors as in `read_checkpoint`."""
+    return _parse_meta(path, _read_arrays(path, lambda key: key == "meta"))
+
+
+def _read_arrays(path: Path, wanted: Callable[[str], bool]) -> Dict[str, np.ndarray]:
+    if not path.is_file():
+        raise UserError(f"{path}: no such checkpoint")
+    if not zipfile.is_zipfile(path):
+        raise UserError(f"{path}: is no complete checkpoint of this project (no archive)")
     try:
         with np.load(path, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files}
-        meta = json.loads(arrays.pop("meta").tobytes().decode())
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such checkpoint") from None
-    except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+            return {key: archive[key] for key in archive.files if wanted(key)}
+    except (OSError, ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile) as error:
         raise UserError(f"{path}: is no complete checkpoint of this project ({error})") from None
-    if meta.get("format") != FORMAT:
-        raise UserError(f"{path}: is a checkpoint of format {meta.get('format')}: expected {FORMAT}")
-    return Checkpoint(meta, arrays)
+
+
+def _parse_meta(path: Path, arrays: Dict[str, np.ndarray]) -> Dict[str, Any]:
+    try:
+        meta = json.loads(arrays.pop("meta").tobytes().decode())
+        version = meta["format"]
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{path}: is no checkpoint of this project (it does not say of what)") from None
+    if version != FORMAT:
+        raise UserError(f"{path}: is a checkpoint of format {version}: expected {FORMAT}")
+    return meta
 
 
 def network_arrays(name: str, network: HybridBlock) -> Dict[str, np.ndarray]:

@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from typing import Callable, Dict, List, NamedTuple, Sequence, Tuple
 
+from gluon_madapt.errors import FailureError, UserError
+
 _POLL_SECONDS = 0.2
 
 
@@ -17,14 +19,6 @@ class Job(NamedTuple):
     commands: Tuple[Tuple[str, ...], ...]
     log: Path
     needs: Tuple[str, ...] = ()
-
-
-class JobError(Exception):
-    """A command failed; ``status`` is its exit status."""
-
-    def __init__(self, message: str, status: int):
-        super().__init__(message)
-        self.status = status
 
 
 def run_jobs(jobs: Sequence[Job], workers: int, on_done: Callable[[Job], None]) -> None:
@@ -41,8 +35,8 @@ def run_jobs(jobs: Sequence[Job], workers: int, on_done: Callable[[Job], None]) 
 
     Raises
     ------
-    JobError
-        If a command fails; the others are stopped.
+    UserError, FailureError
+        If a command fails, by its exit status; the others are stopped.
     """
     waiting, running, done = list(jobs), [], set()
     status = _StatusLine()
@@ -80,7 +74,8 @@ class _RunningJob:
             return False
         if code != 0:
             last = self.last_line() or "no output"
-            raise JobError(f"{self.job.name}: {last} (exit status {code}; see {self.job.log})", code)
+            error = UserError if code == 2 else FailureError
+            raise error(f"{self.job.name}: {last} (exit status {code}; see {self.job.log})")
         if self._left:
             self._start_next()
             return False

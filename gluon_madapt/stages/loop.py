@@ -14,8 +14,10 @@ from mxnet import nd
 from mxnet.gluon import HybridBlock, Trainer
 from tqdm import tqdm
 
+from gluon_madapt.atomic import write_atomically
 from gluon_madapt.config import Training
 from gluon_madapt.data import Batch
+from gluon_madapt.errors import FailureError
 from gluon_madapt.stages.checkpoint import (
     Checkpoint,
     load_network,
@@ -25,13 +27,9 @@ from gluon_madapt.stages.checkpoint import (
     trainer_arrays,
     write_checkpoint,
 )
-from gluon_madapt.stages.run import CHECKPOINT, Run, write_json
+from gluon_madapt.stages.run import CHECKPOINT, Run, write_json, write_text
 
 _log = logging.getLogger(__name__)
-
-
-class NotFiniteError(Exception):
-    """A loss became infinite or NaN: a failure that was found, not one that the user's input explains."""
 
 
 def poly_learning_rate(base: float, power: float, iteration: int, iterations: int) -> float:
@@ -77,6 +75,8 @@ class Loop:
         Their optimisers, under names of networks.
     images : int
         Images that the network sees in an iteration, for the rate that is logged.
+    facts : dict
+        What else metrics.json is to say.
     score : callable, optional
         Scores the segmenter on the val split, for the curves alone; nothing is chosen by them.
     """
@@ -90,6 +90,7 @@ class Loop:
         networks: Dict[str, HybridBlock],
         trainers: Dict[str, Trainer],
         images: int,
+        facts: Dict,
         score: Optional[Callable[[HybridBlock], Dict]] = None,
     ):
         self._stage = stage
@@ -100,6 +101,7 @@ class Loop:
         self._score = score
         self._bookkeeping = run.experiment.bookkeeping
         self._images = images
+        self._facts = facts
         self._last_score: Optional[Dict] = None
         self.iterations = settings.iterations
         self.start = 0
@@ -107,6 +109,7 @@ class Loop:
         self._pending: Dict[str, nd.NDArray] = {}
         self._window: List[Dict[str, float]] = []
         self._signal: Optional[int] = None
+        self._seconds = 0.0
         if self._checkpoint_path.exists():
             self._resume()
 
@@ -124,16 +127,18 @@ class Loop:
     def __iter__(self) -> Iterator[int]:
         """Yield the iterations that are left."""
         if self.finished:
-            _log.info("%s: all %d iterations are done: nothing left to do", self._stage, self.iterations)
+            _log.info("%s: all %d iterations are done: nothing left to train", self._stage, self.iterations)
+            self._finish()
             return
         previous = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-        began = time.time()
         bar = tqdm(total=self.iterations, initial=self.start, desc=self._stage, unit="it", disable=None)
         try:
             for iteration in range(self.start, self.iterations):
+                began = time.time()
                 yield iteration
-                self._after(iteration + 1, bar, began)
-            self._finish(time.time() - began)
+                self._seconds += time.time() - began
+                self._after(iteration + 1, bar)
+            self._finish()
         finally:
             bar.close()
             for number, handler in previous.items():
@@ -143,25 +148,25 @@ class Loop:
     def _checkpoint_path(self) -> Path:
         return self._folder / CHECKPOINT
 
-    def _after(self, done: int, bar: tqdm, began: float) -> None:
+    def _after(self, done: int, bar: tqdm) -> None:
         bar.update()
-        log, every = self._bookkeeping, done == self.iterations
-        if every or done % log.log_every == 0:
-            self._log(done, bar, time.time() - began)
-        if self._score and log.eval_every and (every or done % log.eval_every == 0):
+        every, last = self._bookkeeping, done == self.iterations
+        if last or done % every.log_every == 0:
+            self._log(done, bar)
+        if self._score and (last or done % every.eval_every == 0):
             self._last_score = self._score(self._networks["segmenter"])
             self._append({"iteration": done, "val": self._last_score})
-        if every or done % log.checkpoint_every == 0 or self._signal:
+        if last or done % every.checkpoint_every == 0 or self._signal:
             self._save(done)
-        if self._signal and not every:
+        if self._signal and not last:
             _log.warning("%s: stopped by signal %d; saved after iteration %d", self._stage, self._signal, done)
             sys.exit(128 + self._signal)
 
-    def _log(self, done: int, bar: tqdm, seconds: float) -> None:
+    def _log(self, done: int, bar: tqdm) -> None:
         self._read_pending()
         losses = {key: sum(one[key] for one in self._window) / len(self._window) for key in self._window[0]}
         self._window = []
-        images_per_second = (done - self.start) * self._images / seconds
+        images_per_second = (done - self.start) * self._images / self._seconds
         self._append(
             dict(losses, iteration=done, learning_rate=self._learning_rate, images_per_second=images_per_second)
         )
@@ -169,7 +174,7 @@ class Loop:
         bar.set_postfix(dict(shown, lr=f"{self._learning_rate:.2g}", img_s=f"{images_per_second:.1f}"))
         if not bar.disable:  # the bar says it all
             return
-        left = (self.iterations - done) * seconds / (done - self.start)
+        left = (self.iterations - done) * self._seconds / (done - self.start)
         _log.info(
             "%s %d/%d  %s  rate %.2g  %.1f images/s  %.0f s left",
             self._stage,
@@ -188,7 +193,7 @@ class Loop:
         self._pending = {}
         for key, value in losses.items():
             if not math.isfinite(value):
-                raise NotFiniteError(f"{self._stage}: the {key} loss is {value}: a lower learning rate may help")
+                raise FailureError(f"{self._stage}: the {key} loss is {value}: a lower learning rate may help")
         self._window.append(losses)
 
     def _append(self, entry: Dict) -> None:
@@ -196,9 +201,11 @@ class Loop:
             file.write(json.dumps(entry) + "\n")
 
     def _save(self, done: int) -> None:
+        self._read_pending()  # a state whose loss is not finite must not replace a good one
         meta = {
             "stage": self._stage,
             "iteration": done,
+            "iterations": self.iterations,
             "encoder": self._run.experiment.model.encoder,
             "classes": self._run.experiment.classes,
         }
@@ -214,26 +221,42 @@ class Loop:
         for name, network in self._networks.items():
             load_network(checkpoint, name, network, self._checkpoint_path)
         self.start = checkpoint.meta["iteration"]
+        self._forget_after(self.start)
         for name, trainer in self._trainers.items():
             load_trainer(checkpoint, name, trainer, self._keys(name))
             # Adam's bias correction counts its updates.
             trainer._optimizer.begin_num_update = trainer._optimizer.num_update = self.start
         _log.info("%s: continues after iteration %d", self._stage, self.start)
 
+    def _forget_after(self, iteration: int) -> None:
+        """Drop from the log what comes after the checkpoint, and will be trained again."""
+        log = self._folder / "log.jsonl"
+        if log.exists():
+            lines = log.read_text(encoding="utf-8").splitlines()
+            entries = [json.loads(line) for line in lines if line.endswith("}")]
+            write_text(log, "".join(json.dumps(one) + "\n" for one in entries if one["iteration"] <= iteration))
+            scores = [one["val"] for one in entries if "val" in one and one["iteration"] <= iteration]
+            self._last_score = scores[-1] if scores else None
+
     def _keys(self, network: str) -> Dict[str, str]:
         return {param.name: key for key, param in self._networks[network]._collect_params_with_prefix().items()}
 
-    def _finish(self, seconds: float) -> None:
-        self._networks["segmenter"].save_parameters(str(self._folder / "segmenter.params"))
-        metrics = {
-            "stage": self._stage,
-            "iterations": self.iterations,
-            "seconds": round(seconds, 1),
-            "iterations_of_those_seconds": self.iterations - self.start,
-            "seed": self._run.experiment.seed,
-            "val": self._last_score,
-        }
-        write_json(self._folder / "metrics.json", metrics)
+    def _finish(self) -> None:
+        """Leave the finished network and its metrics, unless a process before this one has."""
+        parameters, metrics = self._folder / "segmenter.params", self._folder / "metrics.json"
+        if not parameters.exists():
+            with write_atomically(parameters) as file:
+                self._networks["segmenter"].save_parameters(file.name)
+        if not metrics.exists():
+            facts = {
+                "stage": self._stage,
+                "iterations": self.iterations,
+                "seconds": round(self._seconds, 1),
+                "iterations_in_these_seconds": self.iterations - self.start,
+                "seed": self._run.experiment.seed,
+                "val": self._last_score,
+            }
+            write_json(metrics, dict(facts, **self._facts))
 
     def _on_signal(self, number: int, frame) -> None:
         self._signal = number

@@ -47,21 +47,21 @@ def load_segmenter(run: Run, path: Path, checkpoint: Optional[Checkpoint] = None
     return net
 
 
-def load_any_segmenter(run: Run, path: Path) -> Tuple[Segmenter, str]:
+def load_any_segmenter(run: Run, path: Path) -> Tuple[Segmenter, Checkpoint]:
     """Load a checkpoint of this project, or a Gluon parameter file such as a released one.
 
     Returns
     -------
     tuple
-        The network, and the stage whose protocol it is evaluated by: parameter files say nothing of it and count as
-        finished models, "retrain".
+        The network and its checkpoint.  A parameter file says nothing of its stage: it counts as a finished model, of
+        stage "retrain", and holds no discriminators.
     """
     if path.is_file() and zipfile.is_zipfile(path):
         checkpoint = read_checkpoint(path)
-        return load_segmenter(run, path, checkpoint), checkpoint.meta["stage"]
+        return load_segmenter(run, path, checkpoint), checkpoint
     net = new_segmenter(run)
     load_released(net, path)
-    return net, "retrain"
+    return net, Checkpoint({"stage": "retrain"}, {})
 
 
 def _initialized(network: HybridBlock, seed: int, context: mx.Context) -> HybridBlock:

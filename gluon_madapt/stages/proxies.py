@@ -4,8 +4,6 @@ One pass of the networks keeps, for every image, the class scores before the las
 maps; thresholds and labels are then computed from those, upsampled to the image's own size.
 """
 
-import hashlib
-import json
 import logging
 from pathlib import Path
 from typing import Dict, Iterator, List, Tuple
@@ -15,24 +13,26 @@ import numpy as np
 from mxnet import nd
 from tqdm import tqdm
 
+from gluon_madapt.atomic import write_atomically
 from gluon_madapt.data import Dataset, normalize, proxy_path, resize_image
 from gluon_madapt.data.files import write_png
-from gluon_madapt.errors import UserError
+from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.labels import IGNORE
 from gluon_madapt.models.interpolation import resize_like
 from gluon_madapt.proxies import adversarial_confidence, compute_thresholds, label_image
-from gluon_madapt.stages.checkpoint import load_network, read_checkpoint
-from gluon_madapt.stages.networks import load_segmenter, new_discriminators
-from gluon_madapt.stages.run import Run, write_json
+from gluon_madapt.stages.checkpoint import load_network
+from gluon_madapt.stages.networks import load_any_segmenter, new_discriminators
+from gluon_madapt.stages.run import Run, sha256, write_json
 
 LABELS = "labels"
+METRICS = "metrics.json"
 CACHE = "cache"
 
 _log = logging.getLogger(__name__)
 
 
 def make_proxies(run: Run) -> None:
-    """Write proxy labels for every target image to ``proxies/labels`` of the run folder, and ``metrics.json``."""
+    """Write proxy labels for every target image to ``proxies/labels`` of the run folder, and then ``metrics.json``."""
     settings = run.experiment.proxies
     target = run.dataset("target", labelled=False)
     _check_names(target)
@@ -51,7 +51,7 @@ def make_proxies(run: Run) -> None:
     metrics = {
         "stage": "proxies",
         "checkpoint": str(start),
-        "checkpoint_sha256": _sha256(start),
+        "checkpoint_sha256": sha256(start),
         "images": len(target),
         "p1": settings.p1,
         "p2": settings.p2,
@@ -61,7 +61,7 @@ def make_proxies(run: Run) -> None:
         "pixels": thresholds.pixels,
         "pixels_kept": {name: int(value) for name, value in zip(run.classes.names, kept)},
     }
-    write_json(run.folder / "proxies" / "metrics.json", metrics)
+    write_json(run.folder / "proxies" / METRICS, metrics)
     _log.info("proxies: %.1f%% of all pixels labelled, in %s", 100 * metrics["share_labelled"], folder)
 
 
@@ -101,25 +101,28 @@ class ScoredImages:
 def _network_maps(run: Run, start: Path, target: Dataset) -> List[Path]:
     """Run the networks on every image that has no stored maps yet; return the files."""
     settings = run.experiment.proxies
-    checkpoint = read_checkpoint(start)
+    net, checkpoint = load_any_segmenter(run, start)
     names = [name for name in ("D1", "D2") if checkpoint.has(name)]
     if settings.p1 < 1 and not names:
         raise UserError(
             f"{start}: holds no discriminators, so adversarial confidence is unknown: only p1 = 1 is possible"
         )
-    net = load_segmenter(run, start, checkpoint)
     discriminators = new_discriminators(run, len(names), net.mid_channels)
     for name, discriminator in discriminators.items():
         load_network(checkpoint, name, discriminator, start)
         discriminator.hybridize()
     net.hybridize()
-    cache = run.open("proxies") / CACHE
-    _check_cache(cache, {"checkpoint_sha256": _sha256(start), "size": settings.size})
+    # The stored maps go with the folder, which belongs to this checkpoint, these images and these settings alone.
+    cache = run.open("proxies", {"checkpoint": sha256(start), "images": target.fingerprint}) / CACHE
+    _forget(run.folder / "proxies" / METRICS)
     files = [cache / (sample.name + ".npz") for sample in target.samples]
     for index in _progress([i for i, file in enumerate(files) if not file.exists()], "proxy network pass"):
         image = target.image(index)
         arrays = _maps_of(net, discriminators, image, settings.size or image.shape[1::-1], run.context)
-        _write_maps(files[index], dict(arrays, size=np.array(image.shape[:2])))
+        if not all(np.isfinite(one).all() for one in arrays.values()):
+            raise FailureError(f"{target.samples[index].image}: what {start} returns for it is not finite")
+        with write_atomically(files[index]) as file:
+            np.savez(file, **arrays, size=np.array(image.shape[:2]))
     return files
 
 
@@ -132,23 +135,10 @@ def _maps_of(net, discriminators: Dict, image: np.ndarray, size, context) -> Dic
     return {name: value.asnumpy() for name, value in dict(maps, logits=logits).items()}
 
 
-def _write_maps(path: Path, arrays: Dict[str, np.ndarray]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        np.savez(file, **arrays)
-    partial.replace(path)
-
-
-def _check_cache(cache: Path, origin: Dict) -> None:
-    """Refuse stored maps that another checkpoint or input size made."""
-    note = cache / "origin.json"
-    origin = json.loads(json.dumps(origin))
-    if not note.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        write_json(note, origin)
-    elif json.loads(note.read_text(encoding="utf-8")) != origin:
-        raise UserError(f"{cache}: was made from another checkpoint or input size: give --fresh to move it aside")
+def _forget(metrics: Path) -> None:
+    """Drop the mark of finished labels before the first of them may change."""
+    if metrics.exists():
+        metrics.unlink()
 
 
 def _check_names(target: Dataset) -> None:
@@ -161,14 +151,6 @@ def _check_names(target: Dataset) -> None:
                 f"{seen[path]} and {sample.name}: their proxy labels would both be {path}: rename one of them"
             )
         seen[path] = sample.name
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        for block in iter(lambda: file.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _progress(items, description: str, total=None):

@@ -1,28 +1,26 @@
 """A run folder: where a stage finds what came before it and leaves what it makes."""
 
 import datetime
+import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
 
 import mxnet as mx
 import yaml
 
+from gluon_madapt.atomic import write_atomically
 from gluon_madapt.config import Data, Experiment, Input
 from gluon_madapt.data import Dataset, Loader, open_dataset
 from gluon_madapt.errors import UserError
 from gluon_madapt.labels import ClassSet, class_set
+from gluon_madapt.stages.checkpoint import read_meta
 
 CHECKPOINT = "checkpoint.npz"
+_INPUTS = "inputs.json"
 
-# The sections of an experiment that decide what a stage computes; a stage continues only where they are unchanged.
-_DEPENDS_ON = {
-    "source": ("seed", "classes", "model", "source"),
-    "adversarial": ("seed", "classes", "model", "adversarial"),
-    "proxies": ("seed", "classes", "model", "proxies"),
-    "retrain": ("seed", "classes", "model", "retrain"),
-}
+# Beside these, a stage's own section decides what it computes.
+_COMMON = ("seed", "classes", "model")
 _TOOLS = {
     "source": "tools/train_source.py",
     "adversarial": "tools/train_adv.py",
@@ -44,6 +42,8 @@ class Run:
         A checkpoint to start from, in place of that of the stage before in the same folder.
     fresh : bool
         Whether a stage that was begun before is moved aside and starts over.
+    config : Path, optional
+        Where the experiment was read from, for messages.
     """
 
     def __init__(
@@ -52,11 +52,13 @@ class Run:
         folder: Optional[Path] = None,
         start_from: Optional[Path] = None,
         fresh: bool = False,
+        config: Optional[Path] = None,
     ):
         self.experiment = experiment
         self.folder = Path(folder) if folder else Path("runs") / experiment.name
         self.start_from = start_from
         self.fresh = fresh
+        self._config = config
         self.context = _context(experiment.device)
 
     @property
@@ -64,26 +66,28 @@ class Run:
         """The classes of the experiment."""
         return class_set(self.experiment.classes)
 
-    def open(self, stage: str) -> Path:
+    def open(self, stage: str, inputs: Dict[str, str]) -> Path:
         """Return the folder of a stage, made if need be, with the resolved config in it.
+
+        Parameters
+        ----------
+        stage : str
+            Its name.
+        inputs : dict of str to str
+            What the stage is made from: names and fingerprints of images, hashes of files.
 
         Raises
         ------
         UserError
-            If the stage was begun with other settings.
+            If the stage was begun with other settings or from other inputs, or the folder cannot be written.
         """
         folder = self.folder / stage
         if folder.exists() and self.fresh:
-            stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-            folder.rename(folder.with_name(f"{stage}.{stamp}.old"))
-        config = folder / "config.yaml"
-        if config.exists():
-            self._check_unchanged(stage, config)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            write_text(config, self.experiment.to_yaml())
-        except OSError as error:
-            raise UserError(f"{folder}: cannot be written ({error.strerror}): choose another --run-dir") from None
+            _move_aside(folder)
+        if (folder / _INPUTS).exists():
+            self._check_unchanged(stage, folder, inputs)
+        write_json(folder / _INPUTS, inputs)
+        write_text(folder / "config.yaml", self.experiment.to_yaml())
         return folder
 
     def checkpoint_of(self, stage: str) -> Path:
@@ -92,11 +96,21 @@ class Run:
         Raises
         ------
         UserError
-            If there is none; the message names the command that makes it.
+            If there is none, or the stage is not finished; the message names the command that makes it.
         """
-        path = self.start_from or self.folder / stage / CHECKPOINT
+        if self.start_from:
+            if not self.start_from.is_file():
+                raise UserError(f"--from {self.start_from}: no such file")
+            return self.start_from
+        path = self.folder / stage / CHECKPOINT
         if not path.is_file():
             raise UserError(f"{path}: missing, the checkpoint of stage '{stage}': make it with {self.command(stage)}")
+        meta = read_meta(path)
+        if meta["iteration"] < meta["iterations"]:
+            raise UserError(
+                f"{path}: stage '{stage}' was stopped after iteration {meta['iteration']} of {meta['iterations']}: "
+                f"go on with {self.command(stage)}"
+            )
         return path
 
     def last_stage(self, stages: Sequence[str]) -> str:
@@ -108,7 +122,7 @@ class Run:
 
     def command(self, stage: str) -> str:
         """Return the command that runs a stage in this run folder."""
-        return f"python {_TOOLS[stage]} --config FILE --run-dir {self.folder}"
+        return f"python {_TOOLS[stage]} --config {self._config or 'FILE'} --run-dir {self.folder}"
 
     def dataset(self, which: str, labelled: bool) -> Dataset:
         """Open the source, target or val images of the experiment."""
@@ -133,31 +147,47 @@ class Run:
             threads=self.experiment.data.threads,
         )
 
-    def _check_unchanged(self, stage: str, config: Path) -> None:
-        before, now = yaml.safe_load(config.read_text(encoding="utf-8")), self.experiment.model_dump(mode="json")
+    def _check_unchanged(self, stage: str, folder: Path, inputs: Dict[str, str]) -> None:
+        before = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        now = self.experiment.model_dump(mode="json")
         changes: List[str] = []
-        for section in _DEPENDS_ON[stage]:
+        for section in (*_COMMON, stage):
             changes += _differences(section, before.get(section), now[section])
+        made_from = json.loads((folder / _INPUTS).read_text(encoding="utf-8"))
+        changes += _differences("made from", made_from, inputs)
         if changes:
             raise UserError(
-                f"{config}: stage '{stage}' was begun with other settings ({'; '.join(changes)}): "
+                f"{folder}: this stage was begun otherwise ({'; '.join(changes)}): "
                 "give --fresh to move it aside and start over, or another --run-dir"
             )
 
 
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
 def write_text(path: Path, text: str) -> None:
-    """Write a text file beside ``path``, then rename it."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    """Write a text file, whole or not at all."""
+    with write_atomically(path) as file:
+        file.write(text.encode())
 
 
 def write_json(path: Path, values: Dict[str, Any]) -> None:
     """Write JSON for people to read as well, whole or not at all."""
     write_text(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+
+
+def _move_aside(folder: Path) -> None:
+    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S-%f")
+    try:
+        folder.rename(folder.with_name(f"{folder.name}.{stamp}.old"))
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be moved aside ({error.strerror}): choose another --run-dir") from None
 
 
 def _context(device: str) -> mx.Context:
@@ -174,5 +204,6 @@ def _context(device: str) -> mx.Context:
 
 def _differences(key: str, before: Any, now: Any) -> List[str]:
     if isinstance(before, dict) and isinstance(now, dict):
-        return [line for name in now for line in _differences(f"{key}.{name}", before.get(name), now[name])]
+        names = list(now) + [name for name in before if name not in now]
+        return [line for name in names for line in _differences(f"{key}.{name}", before.get(name), now.get(name))]
     return [] if before == now else [f"{key} was {before}, now {now}"]

@@ -1,7 +1,6 @@
 """Supervised training of F and C, on labels or on proxies: stages 1 and 4 differ in their data alone (P §3.2)."""
 
-from pathlib import Path
-from typing import Union
+from typing import Dict, Union
 
 from mxnet import autograd
 
@@ -15,14 +14,17 @@ from gluon_madapt.stages.scoring import scorer_along_the_way
 
 
 def train_supervised(
-    stage: str, run: Run, folder: Path, net: Segmenter, settings: Union[Source, Retrain], loader: Loader
+    stage: str, run: Run, net: Segmenter, settings: Union[Source, Retrain], loader: Loader, inputs: Dict[str, str]
 ) -> None:
-    """Minimise the segmentation loss (P Eq. 1) by SGD under a poly schedule."""
+    """Minimise the segmentation loss (P Eq. 1) by SGD under a poly schedule; ``inputs`` says what ``net`` came from."""
+    score = scorer_along_the_way(run, stage)
+    folder = run.open(stage, dict(inputs, images=loader.dataset.fingerprint))
     supervised = SupervisedPass(net)
     supervised.hybridize(static_alloc=True, static_shape=True)
     trainer = segmenter_trainer(net, settings)
-    score = scorer_along_the_way(run, stage)
-    loop = Loop(stage, run, folder, settings, {"segmenter": net}, {"segmenter": trainer}, settings.batch_size, score)
+    networks, trainers = {"segmenter": net}, {"segmenter": trainer}
+    facts = {"images": len(loader.dataset), "skipped": loader.dataset.skipped}
+    loop = Loop(stage, run, folder, settings, networks, trainers, settings.batch_size, facts, score)
 
     for iteration, batch in zip(loop, loader.batches(loop.start, loop.iterations)):
         rate = poly_learning_rate(settings.learning_rate, settings.poly_power, iteration, loop.iterations)
