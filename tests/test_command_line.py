@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 
@@ -54,6 +56,7 @@ def assert_one_line_error(done, *parts):
 def test_proxies_follow_the_flags(run):
     folder, _ = run
     metrics = json.loads((folder / "proxies" / "metrics.json").read_text())
+    assert metrics["images"] == 4
     assert (metrics["p1"], metrics["p2"]) == (0.5, 0.9)
     assert 0 < metrics["share_labelled"] < 0.5
     label = next((folder / "proxies" / "labels").rglob("*.png"))
@@ -67,18 +70,30 @@ def test_eval_prints_and_writes_scores(run, more, tmp_path):
     done = call("eval", *arguments, *more, "--out", tmp_path / "scores.json")
     assert done.returncode == 0, done.stderr
     scores = json.loads((tmp_path / "scores.json").read_text())
-    assert f"| mIoU          | {scores['miou']:4.1f} |" in done.stdout
+    assert re.search(rf"\| mIoU +\| +{scores['miou']:.1f} \|", done.stdout)
     assert len(scores["iou"]) == 19
 
 
 def test_eval_reads_the_parameter_file_like_the_checkpoint(run, tmp_path):
     folder, arguments = run
     found = []
-    for name in ("checkpoint.npz", "segmenter.params"):
-        done = call("eval", *arguments, "--checkpoint", folder / "retrain" / name, "--out", tmp_path / "scores.json")
+    for name, more in (("checkpoint.npz", ()), ("segmenter.params", ("--stage", "source"))):
+        checkpoint = folder / "source" / name
+        done = call("eval", *arguments, "--checkpoint", checkpoint, *more, "--out", tmp_path / "scores.json")
         assert done.returncode == 0, done.stderr
-        found.append(json.loads((tmp_path / "scores.json").read_text())["iou"])
-    assert found[0] == found[1]
+        found.append(json.loads((tmp_path / "scores.json").read_text()))
+    assert found[0]["iou"] == found[1]["iou"]
+    assert found[0]["protocol"] == found[1]["protocol"] == "stage source, short side 32"
+    assert found[0]["images"] == 2
+
+
+def test_proxies_start_from_a_parameter_file_with_p1_of_1(run, tiny_world, tmp_path):
+    folder, _ = run
+    start = ["--from", folder / "adversarial" / "segmenter.params"]
+    arguments = ["--run-dir", tmp_path, *settings(tiny_world)]
+    assert_one_line_error(call("make_proxy", *arguments, *start), "only p1 = 1 is possible")
+    done = call("make_proxy", *arguments, *start, "--p1", "1")
+    assert done.returncode == 0, done.stderr
 
 
 def test_synthia_scores_16_and_13_classes(tiny_world, tmp_path):
@@ -140,14 +155,26 @@ def test_errors_that_the_user_can_mend(run, tiny_world, tmp_path):
     _, arguments = run
     mini = settings(tiny_world)
     empty = ["--run-dir", tmp_path / "empty"]
+    no_label = tmp_path / "no_label"
+    shutil.copytree(tiny_world / "gta5", no_label)
+    (no_label / "labels" / "00001.png").unlink()
     cases = [
         (("train_source", *empty, *mini, "--set", "source.iteration=3"), ("source.iteration", "source.iterations?")),
         (("train_source", *empty, *mini, "--set", "data.source.root=/nowhere"), ("/nowhere", "images/*.png")),
         (("train_source", *empty, *mini, "--set", "model.weights=/no.params"), ("/no.params", "small")),
         (("train_adv", *empty, *mini), ("source/checkpoint.npz", "tools/train_source.py")),
         (("make_proxy", *empty, *mini), ("adversarial/checkpoint.npz", "tools/train_adv.py")),
-        (("train_proxy", *empty, *mini), ("proxies/labels", "tools/make_proxy.py")),
+        (("train_proxy", *empty, *mini), ("proxies/metrics.json", "tools/make_proxy.py")),
         (("eval", *empty, *mini), ("holds no checkpoint", "tools/train_source.py")),
+        (("train_source", *empty, *mini, "--set", f"data.source.root={tmp_path}"), ("holds no images of gta5",)),
+        (("train_source", *empty, *mini, "--set", f"data.source.root={no_label}"), ("has no label", "00001.png")),
+        (("train_source", *empty, *mini, "--set", "bookkeeping.eval_every=1", "--set", "data.val=null"), ("data.val",)),
+        (("train_source", "--seed", "x", *empty), ("--seed", "invalid int")),
+        (
+            ("train_proxy", *arguments, "--set", "retrain.init=none", "--from", CONFIG),
+            ("--from", "retrain.init is none"),
+        ),
+        (("eval", *arguments, "--out", tmp_path), ("is a folder",)),
         (("eval", *arguments, "--set", "classes=16"), ("classes 19", "classes 16")),
         (("eval", *arguments, "--set", "model.encoder=vgg16"), ("encoder small", "encoder vgg16")),
         (("eval", *arguments, "--checkpoint", CONFIG), ("gta5.yaml", "no complete MXNet parameter file")),
@@ -155,4 +182,11 @@ def test_errors_that_the_user_can_mend(run, tiny_world, tmp_path):
     for (tool, *flags), parts in cases:
         assert_one_line_error(call(tool, *flags), *parts)
     assert not (tmp_path / "empty").exists(), "nothing is left half-written"
+    picture = (tiny_world / "gta5" / "images" / "00001.png").read_bytes()
+    for path, content in (("images/00002.png", b"no image"), ("labels/00002.png", picture)):
+        broken = tmp_path / f"broken {path[:6]}"
+        shutil.copytree(tiny_world / "gta5", broken)
+        (broken / path).write_bytes(content)
+        done = call("train_source", "--run-dir", tmp_path / "r", *mini, "--set", f"data.source.root={broken}")
+        assert_one_line_error(done, path)
     assert_one_line_error(call("eval", config="nowhere.yaml"), "nowhere.yaml: cannot be read")

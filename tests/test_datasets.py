@@ -159,6 +159,26 @@ def test_unreadable_image(tmp_path, content):
         read_image(path)
 
 
+@pytest.mark.parametrize("kind", ["png", "jpg"])
+def test_bytes_after_a_complete_image_do_no_harm(tmp_path, kind):
+    path = save(tmp_path / f"a.{kind}", picture(64, 64))
+    expected = read_image(path)
+    path.write_bytes(path.read_bytes() + b"a phone's trailer" * 20)
+    np.testing.assert_array_equal(read_image(path), expected)
+
+
+def test_a_val_pair_of_different_sizes_is_an_error(tmp_path):
+    make_cityscapes(tmp_path, "val")
+    save(tmp_path / "leftImg8bit" / "val" / "ulm" / "ulm_000000_000019_leftImg8bit.png", picture(5, 5))
+    with pytest.raises(UserError, match="is 5x5, its label .* 3x2"):
+        open_dataset("cityscapes", tmp_path, "val", class_set(19), labelled=True)
+
+
+def test_only_cityscapes_has_splits(gta5):
+    with pytest.raises(UserError, match="gta5 has no splits"):
+        open_dataset("gta5", gta5, "val", class_set(19), labelled=True)
+
+
 @pytest.mark.parametrize("cut", [0, 40, 60])
 def test_unreadable_label(gta5, cut):
     path = gta5 / "labels" / "00001.png"

@@ -17,11 +17,11 @@ from gluon_madapt.miniworld import make_miniworld
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo")
-    make_miniworld(folder / "world", seed=1, gta5=6, synthia=0, train=4, val=2)
+    make_miniworld(folder / "world", seed=1, gta5=6, synthia=0, train=3, val=2)
     experiment = load_experiment(CONFIG, small_settings(folder / "world", iterations=2))
     (folder / "tiny.yaml").write_text(experiment.to_yaml())
     command = [sys.executable, str(ROOT / "tools" / "demo.py"), "--config", "tiny.yaml", "--data", "world"]
-    command += ["--world", "6,0,4,2"]
+    command += ["--world", "6,0,3,2"]
     return folder, subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
 
 

@@ -7,7 +7,7 @@ from gluon_madapt.data import Loader, open_dataset
 from gluon_madapt.errors import UserError
 from gluon_madapt.labels import class_set
 
-AUGMENTED = Input(scale=(0.7, 1.3), crop=(16, 16))
+AUGMENTED = Input(scale=(0.7, 1.3), crop=(32, 32))
 
 
 @pytest.fixture(scope="module")

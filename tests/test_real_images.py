@@ -15,7 +15,7 @@ from gluon_madapt.evaluation import evaluate, summary
 from gluon_madapt.labels import class_set
 from gluon_madapt.stages import Run, make_proxies, retrain, train_adversarial, train_source
 from gluon_madapt.stages.adversarial import AdversarialStep
-from gluon_madapt.stages.networks import new_discriminators, new_segmenter
+from gluon_madapt.stages.networks import load_segmenter, new_discriminators, new_segmenter
 from gluon_madapt.stages.scoring import score_stage
 
 pytestmark = pytest.mark.skipif(not REAL.is_dir(), reason="no real Cityscapes images here")
@@ -63,7 +63,7 @@ def test_all_stages_run_on_real_target_images(tiny_world, tmp_path):
         with Image.open(path) as image:
             assert image.size == (2048, 1024)
             assert set(np.unique(image)) <= {*range(19), 255}
-    net = new_segmenter(run)
+    net = load_segmenter(run, tmp_path / "retrain" / "checkpoint.npz")
     assert 0 <= score_stage(run, net, "retrain", multi_scale=False)["miou"] <= 100
 
 
@@ -80,7 +80,7 @@ def test_resnet101_at_the_papers_resolution(record_property):
     source = nd.array(rng.normal(size=(1, 3, 720, 1280)).astype("float32"))
     labels = nd.array(rng.integers(0, 19, (1, 720, 1280)).astype("float32"))
     target = run.loader_of(real(labelled=False), "adversarial/target", settings.target_input, 1, labelled=False)
-    target_images = nd.array(target.batch(0).images)
+    target_images = nd.array(next(target.batches(0, 1)).images)
     assert target_images.shape == (1, 3, 512, 1024)
     before = net.conv1.weight.data().asnumpy()
     losses = {name: float(value.asscalar()) for name, value in step(source, labels, target_images).items()}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -63,9 +64,53 @@ def test_continuing_from_a_checkpoint_ends_bitwise_the_same(finished, stage, tmp
     assert read_checkpoint(path).meta["iteration"] == 2
     STAGES[stage](Run(experiment, tmp_path))
     assert_same(path, folder / stage / "checkpoint.npz")
+    assert iterations_logged(tmp_path / stage) == [1, 2, 3, 4, 5]
 
 
-def test_a_finished_stage_is_not_trained_again(finished, caplog):
+def iterations_logged(folder):
+    return [json.loads(line)["iteration"] for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+def test_an_unfinished_stage_is_no_start_for_the_next(finished, tmp_path, monkeypatch):
+    _, experiment = finished
+    record = Loop.record
+
+    def interrupted(self, *rates, **losses):
+        if self.start == 0 and losses and len(recorded) == 3:
+            raise InterruptedTrainingError
+        recorded.append(losses)
+        record(self, *rates, **losses)
+
+    recorded = []
+    monkeypatch.setattr(Loop, "record", interrupted)
+    with pytest.raises(InterruptedTrainingError):
+        train_source(Run(experiment, tmp_path))
+    with pytest.raises(UserError, match=r"stopped after iteration 2 of 5: go on with python tools/train_source\.py"):
+        train_adversarial(Run(experiment, tmp_path))
+
+
+def test_what_a_killed_process_did_not_leave_is_made_up_for(finished, tmp_path):
+    folder, experiment = finished
+    shutil.copytree(folder / "source", tmp_path / "source")
+    for name in ("segmenter.params", "metrics.json"):
+        (tmp_path / "source" / name).unlink()
+    train_source(Run(experiment, tmp_path))
+    for name in ("segmenter.params", "metrics.json"):
+        assert (tmp_path / "source" / name).exists()
+
+
+def test_a_stage_made_from_something_else_is_not_continued(finished, tiny_world, tmp_path):
+    folder, experiment = finished
+    for stage in ("source", "proxies", "retrain"):
+        shutil.copytree(folder / stage, tmp_path / stage)
+    retrain(Run(experiment, tmp_path))
+    metrics = tmp_path / "proxies" / "metrics.json"
+    metrics.write_text(metrics.read_text().replace('"p1": 0.6', '"p1": 0.5'))
+    with pytest.raises(UserError, match=r"made from\.proxies was .*--fresh"):
+        retrain(Run(experiment, tmp_path))
+
+
+def test_a_finished_stage_is_not_trained_again(finished):
     folder, experiment = finished
     before = (folder / "source" / "checkpoint.npz").read_bytes()
     train_source(Run(experiment, folder))
@@ -78,12 +123,13 @@ def test_what_a_stage_leaves(finished):
         assert {path.name for path in (folder / stage).iterdir()} == {
             "config.yaml",
             "checkpoint.npz",
+            "inputs.json",
             "log.jsonl",
             "metrics.json",
             "segmenter.params",
         }
         lines = [json.loads(line) for line in (folder / stage / "log.jsonl").read_text().splitlines()]
-        assert [line["iteration"] for line in lines] == [1, 2, 3, 4, 5]
+        assert iterations_logged(folder / stage) == [1, 2, 3, 4, 5]
         assert all(np.isfinite(line["segmentation"]) for line in lines)
     assert "adversarial_D2" in json.loads((folder / "adversarial" / "log.jsonl").read_text().splitlines()[0])
     metrics = json.loads((folder / "proxies" / "metrics.json").read_text())

@@ -17,7 +17,7 @@ def coordinates(height, width):
     [
         Input(mirror=False),
         Input(size=(96, 48), mirror=True),
-        Input(short_side=32, crop=(40, 24), mirror=True),
+        Input(short_side=48, crop=(40, 32), mirror=True),
         Input(scale=(0.7, 1.3), crop=(48, 48), mirror=True),
         Input(scale=(2.0, 2.0), crop=(64, 64), mirror=True),
     ],
@@ -43,21 +43,21 @@ def test_sizes():
     image, label = coordinates(132, 240)
     rng = np.random.default_rng(0)
     assert transform(image, label, Input(short_side=96), rng)[0].shape == (96, 175, 3)
-    assert transform(image, None, Input(size=(50, 20)), rng)[0].shape == (20, 50, 3)
+    assert transform(image, None, Input(size=(50, 40)), rng)[0].shape == (40, 50, 3)
     assert transform(image, label, Input(), rng)[0].shape == (132, 240, 3)
 
 
 def test_what_is_smaller_than_the_crop_is_padded_right_and_bottom():
-    image, label = coordinates(8, 8)
+    image, label = coordinates(24, 24)
     image[:] = 9
-    moved, moved_label = transform(image, label, Input(crop=(12, 10), mirror=False), np.random.default_rng(0))
-    assert moved.shape == (10, 12, 3)
-    assert (moved[:8, :8] == 9).all()
-    assert not moved[8:].any()
-    assert not moved[:, 8:].any()
-    assert (moved_label[8:] == 255).all()
-    assert (moved_label[:, 8:] == 255).all()
-    np.testing.assert_array_equal(moved_label[:8, :8], label)
+    moved, moved_label = transform(image, label, Input(crop=(40, 32), mirror=False), np.random.default_rng(0))
+    assert moved.shape == (32, 40, 3)
+    assert (moved[:24, :24] == 9).all()
+    assert not moved[24:].any()
+    assert not moved[:, 24:].any()
+    assert (moved_label[24:] == 255).all()
+    assert (moved_label[:, 24:] == 255).all()
+    np.testing.assert_array_equal(moved_label[:24, :24], label)
 
 
 def test_mirror_happens_half_of_the_time_and_only_where_it_is_on():
