@@ -67,7 +67,6 @@ def test_all_stages_run_on_real_target_images(tiny_world, tmp_path):
     assert 0 <= score_stage(run, net, "retrain", multi_scale=False)["miou"] <= 100
 
 
-@pytest.mark.slow
 def test_resnet101_at_the_papers_resolution(record_property):
     """One adversarial step, 1280x720 source and 1024x512 target, and one evaluation at 2048x1024."""
     overrides = ["adversarial.batch_size=1", "model.weights=none"]

@@ -50,7 +50,6 @@ def make_proxies(run: Run) -> None:
         write_png(proxy_path(folder, sample.name), label)
     metrics = {
         "stage": "proxies",
-        "checkpoint": str(start),
         "checkpoint_sha256": sha256(start),
         "images": len(target),
         "p1": settings.p1,
