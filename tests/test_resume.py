@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -41,25 +42,30 @@ class InterruptedTrainingError(Exception):
     pass
 
 
-@pytest.mark.parametrize("stage", sorted(STAGES))
-def test_continuing_from_a_checkpoint_ends_bitwise_the_same(finished, stage, tmp_path, monkeypatch):
-    folder, experiment = finished
-    for before in ("source", "adversarial", "proxies"):
-        if before != stage:
-            (tmp_path / before).symlink_to(folder / before)
-    record = Loop.record
+@contextmanager
+def interrupted_in_iteration_4():
+    """End a training with an error after three iterations, of which two are in its checkpoint."""
+    recorded, record = [], Loop.record
 
-    def interrupted(self, *rates, **losses):
+    def failing(self, *rates, **losses):
         if len(recorded) == 3:
             raise InterruptedTrainingError
         recorded.append(losses)
         record(self, *rates, **losses)
 
-    recorded = []
-    monkeypatch.setattr(Loop, "record", interrupted)
-    with pytest.raises(InterruptedTrainingError):
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(InterruptedTrainingError):
+        patch.setattr(Loop, "record", failing)
+        yield
+
+
+@pytest.mark.parametrize("stage", sorted(STAGES))
+def test_continuing_from_a_checkpoint_ends_bitwise_the_same(finished, stage, tmp_path):
+    folder, experiment = finished
+    for before in ("source", "adversarial", "proxies"):
+        if before != stage:
+            (tmp_path / before).symlink_to(folder / before)
+    with interrupted_in_iteration_4():
         STAGES[stage](Run(experiment, tmp_path))
-    monkeypatch.setattr(Loop, "record", record)
     path = tmp_path / stage / "checkpoint.npz"
     assert read_checkpoint(path).meta["iteration"] == 2
     STAGES[stage](Run(experiment, tmp_path))
@@ -71,19 +77,9 @@ def iterations_logged(folder):
     return [json.loads(line)["iteration"] for line in (folder / "log.jsonl").read_text().splitlines()]
 
 
-def test_an_unfinished_stage_is_no_start_for_the_next(finished, tmp_path, monkeypatch):
+def test_an_unfinished_stage_is_no_start_for_the_next(finished, tmp_path):
     _, experiment = finished
-    record = Loop.record
-
-    def interrupted(self, *rates, **losses):
-        if self.start == 0 and losses and len(recorded) == 3:
-            raise InterruptedTrainingError
-        recorded.append(losses)
-        record(self, *rates, **losses)
-
-    recorded = []
-    monkeypatch.setattr(Loop, "record", interrupted)
-    with pytest.raises(InterruptedTrainingError):
+    with interrupted_in_iteration_4():
         train_source(Run(experiment, tmp_path))
     with pytest.raises(UserError, match=r"stopped after iteration 2 of 5: go on with python tools/train_source\.py"):
         train_adversarial(Run(experiment, tmp_path))
