@@ -8,7 +8,7 @@ SIZES = [((2, 3, 5, 7), (9, 20)), ((1, 2, 1, 1), (4, 5)), ((1, 2, 5, 6), (1, 1))
 
 
 def operator(x, like):
-    return nd.contrib.BilinearResize2D(x, like, mode="like")
+    return nd.contrib.BilinearResize2D(x, height=like.shape[2], width=like.shape[3])
 
 
 def differentiate(function, x, head):
