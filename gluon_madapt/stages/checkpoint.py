@@ -63,6 +63,7 @@ def _read_arrays(path: Path, wanted: Callable[[str], bool]) -> Dict[str, np.ndar
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {key: archive[key] for key in archive.files if wanted(key)}
+    # zipfile's own name for an archive whose altered header asks for a compression that it does not know.
     except (OSError, ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile) as error:
         raise UserError(f"{path}: is no complete checkpoint of this project ({error})") from None
 
