@@ -1,8 +1,6 @@
 """Paths, small networks and small worlds that the tests share."""
 
-import gc
 import os
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,15 +11,6 @@ ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests" / "golden"
 # A few real labelled Cityscapes images, in that dataset's layout; never part of this project.
 REAL = Path(os.environ.get("GLUON_MADAPT_CITYSCAPES", ROOT.parent / "shared" / "real" / "cityscapes"))
-
-
-@pytest.fixture(autouse=True)
-def _settled_engine():
-    """Let MXNet finish before a test's networks go: freeing a compiled graph that still runs crashes the process."""
-    yield
-    if "mxnet" in sys.modules:
-        sys.modules["mxnet"].nd.waitall()
-    gc.collect()
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from gluon_madapt.config import load_experiment
 from gluon_madapt.errors import UserError
 from gluon_madapt.models.objectives import source_likelihood_loss, target_likelihood_loss
 from gluon_madapt.stages.adversarial import AdversarialStep
+from gluon_madapt.stages.checkpoint import parameter_values as values
 from gluon_madapt.stages.networks import new_discriminators, new_segmenter
 from gluon_madapt.stages.run import Run
 
@@ -33,15 +34,12 @@ class World:
         return self.step(self.images, self.labels, self.target)
 
     def gradients(self):
+        nd.waitall()
         return {k: p.grad().asnumpy() for k, p in keyed(self.net).items() if p.grad_req != "null"}
 
 
 def keyed(network):
     return network._collect_params_with_prefix()
-
-
-def values(network):
-    return {key: param.data().asnumpy() for key, param in keyed(network).items()}
 
 
 def changed(before, after):

@@ -15,6 +15,7 @@ from gluon_madapt.evaluation import evaluate, summary
 from gluon_madapt.labels import class_set
 from gluon_madapt.stages import Run, make_proxies, retrain, train_adversarial, train_source
 from gluon_madapt.stages.adversarial import AdversarialStep
+from gluon_madapt.stages.checkpoint import parameter_values
 from gluon_madapt.stages.networks import load_segmenter, new_discriminators, new_segmenter
 from gluon_madapt.stages.scoring import score_stage
 
@@ -81,10 +82,10 @@ def test_resnet101_at_the_papers_resolution(record_property):
     target = run.loader_of(real(labelled=False), "adversarial/target", settings.target_input, 1, labelled=False)
     target_images = nd.array(next(target.batches(0, 1)).images)
     assert target_images.shape == (1, 3, 512, 1024)
-    before = net.conv1.weight.data().asnumpy()
+    before = parameter_values(net)["conv1.weight"]
     losses = {name: float(value.asscalar()) for name, value in step(source, labels, target_images).items()}
     assert all(np.isfinite(value) for value in losses.values())
-    assert not np.array_equal(net.conv1.weight.data().asnumpy(), before)
+    assert not np.array_equal(parameter_values(net)["conv1.weight"], before)
     after_step = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     one = real()
     one.samples = one.samples[:1]

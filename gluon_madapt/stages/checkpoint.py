@@ -79,10 +79,19 @@ def _parse_meta(path: Path, arrays: Dict[str, np.ndarray]) -> Dict[str, Any]:
     return meta
 
 
+def parameter_values(network: HybridBlock) -> Dict[str, np.ndarray]:
+    """Return the parameters of a network, running statistics included, by their keys.
+
+    Waits for all that MXNet was asked for.  A convolution that still runs lays its weights out anew when it is done,
+    and MXNet's own reading of an array does not wait for that: it reads values while they move, or crashes.
+    """
+    nd.waitall()
+    return {key: param.data().asnumpy() for key, param in network._collect_params_with_prefix().items()}
+
+
 def network_arrays(name: str, network: HybridBlock) -> Dict[str, np.ndarray]:
     """Return the parameters of a network, running statistics included, as arrays for a checkpoint."""
-    params = network._collect_params_with_prefix()
-    return {f"{name}/{key}": param.data().asnumpy() for key, param in params.items()}
+    return {f"{name}/{key}": value for key, value in parameter_values(network).items()}
 
 
 def load_network(checkpoint: Checkpoint, name: str, network: HybridBlock, where: Path) -> None:
@@ -101,6 +110,7 @@ def load_network(checkpoint: Checkpoint, name: str, network: HybridBlock, where:
 
 def trainer_arrays(name: str, trainer: Trainer, keys: Dict[str, str]) -> Dict[str, np.ndarray]:
     """Return the optimiser's states as arrays; ``keys`` maps names of parameters to their keys in the network."""
+    nd.waitall()
     states = trainer._updaters[0].states
     arrays = {}
     for index, param in enumerate(trainer._params):
