@@ -8,7 +8,7 @@ it is ever unpickled.
 import json
 import zipfile
 from pathlib import Path
-from typing import Any, Callable, Dict, NamedTuple
+from typing import Any, Callable, Dict, NamedTuple, Set
 
 import numpy as np
 from mxnet import nd
@@ -21,7 +21,10 @@ FORMAT = 1
 
 
 class Checkpoint(NamedTuple):
-    """``meta`` holds stage, iteration, iterations, encoder and classes; ``arrays`` parameters and optimiser states."""
+    """``arrays`` are parameters and optimiser states; ``meta`` says of what.
+
+    Its keys are stage, iteration, iterations, encoder, classes, seed and code (the version that wrote it).
+    """
 
     meta: Dict[str, Any]
     arrays: Dict[str, np.ndarray]
@@ -53,6 +56,14 @@ def read_checkpoint(path: Path) -> Checkpoint:
 def read_meta(path: Path) -> Dict[str, Any]:
     """Read what a checkpoint says of itself, and none of its parameters; errors as in `read_checkpoint`."""
     return _parse_meta(path, _read_arrays(path, lambda key: key == "meta"))
+
+
+def stored_networks(path: Path) -> Set[str]:
+    """Return the names of the networks in a checkpoint; none for a file of another kind."""
+    if not zipfile.is_zipfile(path):
+        return set()
+    with zipfile.ZipFile(path) as archive:
+        return {name.split("/")[0] for name in archive.namelist() if "/" in name} - {"optimizer"}
 
 
 def _read_arrays(path: Path, wanted: Callable[[str], bool]) -> Dict[str, np.ndarray]:

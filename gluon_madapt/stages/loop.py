@@ -18,6 +18,7 @@ from gluon_madapt.atomic import write_atomically
 from gluon_madapt.config import Training
 from gluon_madapt.data import Batch
 from gluon_madapt.errors import FailureError
+from gluon_madapt.provenance import code_version
 from gluon_madapt.stages.checkpoint import (
     Checkpoint,
     load_network,
@@ -208,6 +209,8 @@ class Loop:
             "iterations": self.iterations,
             "encoder": self._run.experiment.model.encoder,
             "classes": self._run.experiment.classes,
+            "seed": self._run.experiment.seed,
+            "code": code_version(),
         }
         arrays = {}
         for name, network in self._networks.items():
@@ -254,6 +257,7 @@ class Loop:
                 "seconds": round(self._seconds, 1),
                 "iterations_in_these_seconds": self.iterations - self.start,
                 "seed": self._run.experiment.seed,
+                "code": code_version(),
                 "val": self._last_score,
             }
             write_json(metrics, dict(facts, **self._facts))

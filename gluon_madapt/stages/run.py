@@ -83,7 +83,7 @@ class Run:
         """
         folder = self.folder / stage
         if folder.exists() and self.fresh:
-            _move_aside(folder)
+            move_aside(folder)
         if (folder / _INPUTS).exists():
             self._check_unchanged(stage, folder, inputs)
         write_json(folder / _INPUTS, inputs)
@@ -182,7 +182,8 @@ def write_json(path: Path, values: Dict[str, Any]) -> None:
     write_text(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
 
 
-def _move_aside(folder: Path) -> None:
+def move_aside(folder: Path) -> None:
+    """Rename a folder, so that a new one can take its place and nothing is lost."""
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S-%f")
     try:
         folder.rename(folder.with_name(f"{folder.name}.{stamp}.old"))

@@ -1,0 +1,32 @@
+"""Which state of the code made a result."""
+
+import subprocess
+from functools import lru_cache
+from pathlib import Path
+
+from gluon_madapt import __version__
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+@lru_cache(maxsize=1)
+def code_version() -> str:
+    """Return the package's version and, where it runs from a git checkout, its commit: "0.1.0+g012b0023f5a7".
+
+    ".changed" follows if a file that git knows differs from that commit.
+    """
+    commit = _git("rev-parse", "--short=12", "HEAD")
+    # A package that is installed below somebody else's checkout is no part of it.
+    if not commit or not _git("ls-files", "--", str(_PACKAGE / "__init__.py")):
+        return __version__
+    changed = ".changed" if _git("status", "--porcelain", "--untracked-files=no") else ""
+    return f"{__version__}+g{commit}{changed}"
+
+
+def _git(*arguments: str) -> str:
+    command = ("git", "-C", str(_PACKAGE), *arguments)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:  # no git here
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
