@@ -5,7 +5,7 @@ import logging
 import signal
 import sys
 from pathlib import Path
-from typing import Callable, NoReturn, Sequence
+from typing import Callable, List, NoReturn, Sequence
 
 from gluon_madapt.config import ConfigError, load_experiment
 from gluon_madapt.errors import FailureError, UserError
@@ -19,7 +19,9 @@ class ToolParser(argparse.ArgumentParser):
         raise UserError(f"{message} (see {self.prog} --help)")
 
 
-def experiment_parser(description: str, starts_from: str = "", fresh: str = "") -> ToolParser:
+def experiment_parser(
+    description: str, starts_from: str = "", fresh: str = "", default_configs: str = ""
+) -> ToolParser:
     """Return a parser with the flags that every stage has.
 
     Parameters
@@ -30,9 +32,15 @@ def experiment_parser(description: str, starts_from: str = "", fresh: str = "") 
         What --from may name; without, there is no such flag.
     fresh : str
         What --fresh does, where that is not what it does to a stage.
+    default_configs : str
+        What stands in for --config, which may then be left out or name several files.
     """
     parser = ToolParser(description=description)
-    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="the experiment, in YAML")
+    if default_configs:
+        several = f"experiments, in YAML (default: {default_configs})"
+        parser.add_argument("--config", dest="configs", type=Path, nargs="+", metavar="FILE", help=several)
+    else:
+        parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="the experiment, in YAML")
     parser.add_argument(
         "--set",
         dest="overrides",
@@ -49,6 +57,14 @@ def experiment_parser(description: str, starts_from: str = "", fresh: str = "") 
     if starts_from:
         parser.add_argument("--from", dest="start_from", type=Path, metavar="FILE", help=f"{starts_from} to start from")
     return parser
+
+
+def seed_list(text: str) -> List[int]:
+    """Parse the value of --seeds: different numbers with commas between them."""
+    words = text.split(",")
+    if not all(word.isdecimal() for word in words) or len(set(words)) < len(words):
+        raise argparse.ArgumentTypeError(f"{text}: expected different numbers with commas between them, as in 0,1,2")
+    return [int(word) for word in words]
 
 
 def open_run(arguments: argparse.Namespace):

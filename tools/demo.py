@@ -1,51 +1,37 @@
 """The whole method on the mini world: Table 3's rows, a table, a picture, and one last line with the gain."""
 
+import shlex
 import statistics
 import time
 from pathlib import Path
 
-from gluon_madapt.command import ToolParser, experiment_parser, open_run, run_tool
+from gluon_madapt.command import ToolParser, run_tool, seed_list
 from gluon_madapt.config import load_experiment
 from gluon_madapt.data import open_dataset, proxy_path
 from gluon_madapt.data.files import read_train_ids
 from gluon_madapt.evaluation import predict_labels
-from gluon_madapt.evaluation.published import published_ablation
-from gluon_madapt.evaluation.tables import text_table
 from gluon_madapt.miniworld import make_miniworld
 from gluon_madapt.report import picture_strip
-from gluon_madapt.stages import ablation
-from gluon_madapt.stages.jobs import run_jobs
+from gluon_madapt.reproduction.results import write_table
+from gluon_madapt.reproduction.rows import ADAPTED, CONTROL_PROXIES, SOURCE_ONLY
+from gluon_madapt.reproduction.table import Reproduction
+from gluon_madapt.stages import Run
 from gluon_madapt.stages.networks import load_any_segmenter
 from gluon_madapt.stages.proxies import LABELS
-from gluon_madapt.stages.run import CHECKPOINT, write_json, write_text
+from gluon_madapt.stages.run import CHECKPOINT
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = 4
 
 
-def numbers(length=None):
-    """Return a parser of numbers with commas between them, ``length`` of them where that is given."""
-
-    def parse_numbers(text):
-        found = [int(one) for one in text.split(",")]
-        if min(found) < 0 or (length and len(found) != length):
-            raise ValueError
-        return found
-
-    parse_numbers.__name__ = f"list of {length or ''} numbers".replace("  ", " ")
-    return parse_numbers
-
-
 def parse(arguments):
     parser = ToolParser(description=__doc__)
     parser.add_argument("--config", type=Path, default=ROOT / "configs" / "mini" / "gta5.yaml", metavar="FILE")
-    parser.add_argument(
-        "--seeds", type=numbers(), default=[1], metavar="N[,N...]", help="train once with each (default: 1)"
-    )
+    parser.add_argument("--seeds", type=seed_list, default=[1], metavar="N,N", help="train once with each (default: 1)")
     parser.add_argument("--data", type=Path, default=Path("data/mini"), metavar="DIR", help="the mini world")
     parser.add_argument(
         "--world",
-        type=numbers(4),
+        type=counts,
         default=[300, 300, 300, 60],
         metavar="N,N,N,N",
         help="its GTA5, SYNTHIA, Cityscapes train and val images (default: 300,300,300,60)",
@@ -55,69 +41,59 @@ def parse(arguments):
     return parser.parse_args(arguments)
 
 
+def counts(text):
+    """Parse four numbers with commas between them."""
+    found = [int(one) for one in text.split(",")]
+    if len(found) != 4 or min(found) < 0:  # noqa: PLR2004 - four splits
+        raise ValueError
+    return found
+
+
 def main(arguments):
     options = parse(arguments)
     began = time.time()
     if make_miniworld(options.data, 1, *options.world):
         say(began, f"drew the mini world: {options.data}")
     overrides = roots(options)
-    scores = [run_seed(options, overrides, seed, began) for seed in options.seeds]
+    reproduction = Reproduction(
+        ROOT,
+        3,
+        [options.config],
+        overrides,
+        options.seeds,
+        folder=options.run_dir,
+        wanted=lambda text: text != CONTROL_PROXIES,  # a fifth of the time, for a row that a first look can do without
+        fresh=options.fresh,
+    )
+    reproduction.run(2, lambda row, miou: say(began, f"{row:<50} {miou:5.1f} mIoU"))
+    command = shlex.join(["python", "tools/demo.py", *arguments])
+    lines = reproduction.lines()
+    table = write_table(3, lines, options.run_dir / "tables", command)
     strip = options.run_dir / "strip.png"
     draw_strip(options, overrides, strip)
-    report(options, scores)
-    print(f"\npictures: {strip}\nruns: {options.run_dir}")
-    before = statistics.mean(one[ablation.SOURCE_ONLY.text] for one in scores)
-    after = statistics.mean(one[ablation.ADAPTED.text] for one in scores)
+    print(f"\n{table}\npictures: {strip}\nruns: {options.run_dir}")
+    before, after = (mean(lines, text) for text in (SOURCE_ONLY, ADAPTED))
     gain = f"source-only {before:.1f} mIoU -> adapted {after:.1f} mIoU (gain {after - before:.1f})"
     print(f"demo: {gain} in {time.time() - began:.0f} s")
 
 
 def roots(options):
-    """Return the arguments that point the config's datasets at the mini world."""
+    """Return the overrides that point the config's datasets at the mini world."""
     data = load_experiment(options.config).data
     trees = {"source": data.source, "target": data.target, "val": data.val}
-    settings = [f"data.{which}.root={options.data / tree.dataset}" for which, tree in trees.items()]
-    return [word for one in settings for word in ("--set", one)]
+    return [f"data.{which}.root={options.data / tree.dataset}" for which, tree in trees.items()]
 
 
-def folder_of(options, seed):
-    return options.run_dir / f"seed-{seed}"
-
-
-def run_seed(options, overrides, seed, began):
-    """Run every row of the table for one seed, two processes at a time; return mIoU by the rows' texts."""
-    folder = folder_of(options, seed)
-    arguments = overrides + ["--fresh"] * options.fresh
-    jobs = ablation.table_3_jobs(ROOT / "tools", options.config, folder, seed, arguments)
-
-    def on_done(job):
-        for row in ablation.rows_of(job, folder):
-            say(began, f"seed {seed}  {row.text:<46} {ablation.read_score(row, folder):5.1f} mIoU")
-
-    run_jobs(jobs, workers=2, on_done=on_done)
-    return {row.text: ablation.read_score(row, folder) for row in ablation.ROWS}
-
-
-def report(options, scores):
-    """Print the table, and write it as Markdown and JSON."""
-    rows = []
-    for row in ablation.ROWS:
-        values = [one[row.text] for one in scores]
-        measured = f"{statistics.mean(values):.1f}"
-        if len(values) > 1:
-            measured += f" ± {statistics.stdev(values):.1f}"
-        rows.append((row.text, measured, f"{published_ablation(*row.published):.1f}" if row.published else "-"))
-    heading = f"mini world, seed{'s' * (len(scores) > 1)} {', '.join(map(str, options.seeds))}"
-    table = text_table(("mIoU in percent", heading, "paper, GTA5 to Cityscapes"), rows)
-    print(f"\n{table}")
-    write_text(options.run_dir / "table.md", table + "\n")
-    write_json(options.run_dir / "scores.json", {"seeds": options.seeds, "miou": scores})
+def mean(lines, text):
+    """Return the mean mIoU of a row, in percent."""
+    (line,) = [line for line in lines if line.row.text == text]
+    return statistics.mean(line.values("miou"))
 
 
 def draw_strip(options, overrides, path):
     """Draw target training images: before, after, the truth (read here alone) and the proxies."""
-    common = ["--config", str(options.config), "--run-dir", str(folder_of(options, options.seeds[0]))]
-    run = open_run(experiment_parser("").parse_args(common + overrides))
+    folder = options.run_dir / f"seed-{options.seeds[0]}"
+    run = Run(load_experiment(options.config, overrides, options.seeds[0]), folder)
     nets = [(load_any_segmenter(run, run.folder / stage / CHECKPOINT)[0], stage) for stage in ("source", "retrain")]
     target = run.experiment.data.target
     images = open_dataset(target.dataset, Path(target.root), target.split, run.classes, labelled=True)

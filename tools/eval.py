@@ -5,9 +5,10 @@ from pathlib import Path
 from gluon_madapt.command import experiment_parser, open_run, run_tool
 from gluon_madapt.errors import UserError
 from gluon_madapt.evaluation.tables import score_table
+from gluon_madapt.provenance import code_version
 from gluon_madapt.stages.networks import load_any_segmenter
-from gluon_madapt.stages.run import write_json
-from gluon_madapt.stages.scoring import score_stage
+from gluon_madapt.stages.run import sha256, write_json
+from gluon_madapt.stages.scoring import in_words, score_stage
 
 STAGES = ("source", "adversarial", "retrain")
 
@@ -29,8 +30,15 @@ def main(arguments):
     path = parsed.checkpoint or run.checkpoint_of(parsed.stage or run.last_stage(STAGES))
     net, checkpoint = load_any_segmenter(run, path)
     scores = score_stage(run, net, parsed.stage or checkpoint.meta["stage"], parsed.multi_scale)
-    scores.update(checkpoint=str(path), iteration=checkpoint.meta.get("iteration"), multi_scale=parsed.multi_scale)
-    print(f"{path}, {scores['protocol']}, {scores['images']} images, in percent")
+    scores.update(
+        checkpoint=str(path),
+        checkpoint_sha256=sha256(path),
+        iteration=checkpoint.meta.get("iteration"),
+        seed=checkpoint.meta.get("seed"),
+        trained_by=checkpoint.meta.get("code"),
+        scored_by=code_version(),
+    )
+    print(f"{path}, {in_words(scores['protocol'])}, {scores['images']} images, in percent")
     print(score_table(scores))
     if parsed.out:
         write_json(parsed.out, scores)

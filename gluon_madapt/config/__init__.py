@@ -1,6 +1,6 @@
 """An experiment: every setting typed and checked, read from YAML with a base file and ``--set`` overrides."""
 
-from gluon_madapt.config.files import ConfigError, load_experiment
+from gluon_madapt.config.files import ConfigError, load_experiment, stated_settings
 from gluon_madapt.config.schema import Adversarial, Data, Experiment, Input, Retrain, Source, Training
 
 __all__ = [
@@ -13,4 +13,5 @@ __all__ = [
     "Source",
     "Training",
     "load_experiment",
+    "stated_settings",
 ]

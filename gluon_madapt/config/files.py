@@ -1,6 +1,7 @@
 """Reading an experiment from YAML, with a base file and overrides; whatever is wrong is named."""
 
 import difflib
+import json
 import re
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple, Type, get_args
@@ -45,6 +46,13 @@ def load_experiment(path: Path, overrides: Sequence[str] = (), seed: Optional[in
     return _validate(values, str(path))
 
 
+def stated_settings(path: Path) -> List[str]:
+    """Return what an experiment's file states beyond its base, as overrides: an ablation, to apply to another one."""
+    _, values = _read_one(Path(path))
+    values.pop("name", None)
+    return _flattened(values)
+
+
 class _Loader(yaml.SafeLoader):
     """YAML's safe loader that also reads 4e-3, which YAML 1.1 takes for a string, as a number."""
 
@@ -65,21 +73,36 @@ def _parse(text: str, where: str) -> Any:
 def _read(path: Path, seen: Tuple[Path, ...]) -> Dict[str, Any]:
     if path.resolve() in seen:
         raise ConfigError(f"{path}: is its own base, by way of {' and '.join(str(p) for p in seen)}")
+    base, values = _read_one(path, f", the base of {seen[-1]}," if seen else "")
+    if base is None:
+        return values
+    return _merged(_read(path.parent / base, (*seen, path.resolve())), values)
+
+
+def _read_one(path: Path, whose: str = "") -> Tuple[Optional[str], Dict[str, Any]]:
+    """Return the base that a file names, and what it states itself."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or error
-        whose = f", the base of {seen[-1]}," if seen else ""
         raise ConfigError(f"{path}{whose}: cannot be read ({why}): expected an experiment in YAML") from None
     values = _parse(text, str(path))
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected an experiment, that is 'key: value' lines, not {type(values).__name__}")
     base = values.pop("base", None)
-    if base is None:
-        return values
-    if not isinstance(base, str):
+    if not (base is None or isinstance(base, str)):
         raise ConfigError(f"{path}: base is {base!r}: expected the path of another experiment file")
-    return _merged(_read(path.parent / base, (*seen, path.resolve())), values)
+    return base, values
+
+
+def _flattened(values: Dict[str, Any], prefix: str = "") -> List[str]:
+    lines = []
+    for key, value in values.items():
+        if isinstance(value, dict):
+            lines += _flattened(value, f"{prefix}{key}.")
+        else:
+            lines.append(f"{prefix}{key}={json.dumps(value)}")
+    return lines
 
 
 def _merged(base: Any, changes: Any) -> Any:

@@ -4,6 +4,7 @@ Thresholds and labels are computed from what one pass of the networks keeps of e
 to the image's own size.
 """
 
+import hashlib
 import logging
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Tuple
@@ -50,17 +51,19 @@ def make_proxies(run: Run, cache: Optional[Path] = None) -> None:
     scored = ScoredImages(maps, settings.p1 < 1, run.context)
     _log.info("proxies: thresholds over %d images", len(maps))
     thresholds = compute_thresholds(scored, settings.p1, settings.p2)
-    kept = np.zeros(run.experiment.classes, dtype=np.int64)
+    kept, digest = np.zeros(run.experiment.classes, dtype=np.int64), hashlib.sha256()
     folder = run.folder / "proxies" / LABELS
     for sample, (probabilities, confidence) in zip(target.samples, progress(scored, "proxy labels", len(maps))):
         label = label_image(probabilities, confidence, thresholds)
         kept += np.bincount(label[label != IGNORE], minlength=len(kept))
+        digest.update(label.tobytes())
         write_png(proxy_path(folder, sample.name), label)
     metrics = {
         "stage": "proxies",
         "checkpoint_sha256": inputs["checkpoint"],
         "code": code_version(),
         "seed": run.experiment.seed,
+        "labels_sha256": digest.hexdigest(),
         "images": len(target),
         "p1": settings.p1,
         "p2": settings.p2,

@@ -1,5 +1,6 @@
 """Stage 4: training on the proxies alone (P §2.1, §3.2)."""
 
+import json
 from pathlib import Path
 from typing import Tuple
 
@@ -22,7 +23,8 @@ def retrain(run: Run) -> None:
     proxies = proxy_dataset(run.dataset("target", labelled=False), labels, run.experiment.classes)
     loader = run.loader_of(proxies, "retrain/target", settings.input, settings.batch_size, labelled=True)
     net, start = _initial_segmenter(run)
-    train_supervised("retrain", run, net, settings, loader, {"proxies": sha256(made), "start": start})
+    labels_hash = json.loads(made.read_text(encoding="utf-8"))["labels_sha256"]
+    train_supervised("retrain", run, net, settings, loader, {"proxies": labels_hash, "start": start})
 
 
 def _initial_segmenter(run: Run) -> Tuple[Segmenter, str]:

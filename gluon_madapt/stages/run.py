@@ -4,7 +4,7 @@ import datetime
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import mxnet as mx
 import yaml
@@ -21,11 +21,12 @@ _INPUTS = "inputs.json"
 
 # Beside these, a stage's own section decides what it computes.
 _COMMON = ("seed", "classes", "model")
-_TOOLS = {
-    "source": "tools/train_source.py",
-    "adversarial": "tools/train_adv.py",
-    "proxies": "tools/make_proxy.py",
-    "retrain": "tools/train_proxy.py",
+STAGES = ("source", "adversarial", "proxies", "retrain")
+STAGE_TOOLS = {
+    "source": "train_source.py",
+    "adversarial": "train_adv.py",
+    "proxies": "make_proxy.py",
+    "retrain": "train_proxy.py",
 }
 
 
@@ -84,8 +85,7 @@ class Run:
         folder = self.folder / stage
         if folder.exists() and self.fresh:
             move_aside(folder)
-        if (folder / _INPUTS).exists():
-            self._check_unchanged(stage, folder, inputs)
+        self.refuse_changes(stage, inputs)
         write_json(folder / _INPUTS, inputs)
         write_text(folder / "config.yaml", self.experiment.to_yaml())
         return folder
@@ -105,13 +105,18 @@ class Run:
         path = self.folder / stage / CHECKPOINT
         if not path.is_file():
             raise UserError(f"{path}: missing, the checkpoint of stage '{stage}': make it with {self.command(stage)}")
-        meta = read_meta(path)
-        if meta["iteration"] < meta["iterations"]:
+        done, iterations = self.progress(stage)
+        if done < iterations:
             raise UserError(
-                f"{path}: stage '{stage}' was stopped after iteration {meta['iteration']} of {meta['iterations']}: "
+                f"{path}: stage '{stage}' was stopped after iteration {done} of {iterations}: "
                 f"go on with {self.command(stage)}"
             )
         return path
+
+    def progress(self, stage: str) -> Tuple[int, int]:
+        """Return how many iterations of a training its checkpoint has behind it, and how many there are in all."""
+        meta = read_meta(self.folder / stage / CHECKPOINT)
+        return meta["iteration"], meta["iterations"]
 
     def last_stage(self, stages: Sequence[str]) -> str:
         """Return the last of ``stages`` that has a checkpoint in this run folder."""
@@ -122,7 +127,7 @@ class Run:
 
     def command(self, stage: str) -> str:
         """Return the command that runs a stage in this run folder."""
-        return f"python {_TOOLS[stage]} --config {self._config or 'FILE'} --run-dir {self.folder}"
+        return f"python tools/{STAGE_TOOLS[stage]} --config {self._config or 'FILE'} --run-dir {self.folder}"
 
     def dataset(self, which: str, labelled: bool) -> Dataset:
         """Open the source, target or val images of the experiment."""
@@ -147,17 +152,30 @@ class Run:
             threads=self.experiment.data.threads,
         )
 
-    def _check_unchanged(self, stage: str, folder: Path, inputs: Dict[str, str]) -> None:
+    def changes(self, stage: str, inputs: Optional[Dict[str, str]] = None) -> List[str]:
+        """Say in what settings and inputs a stage that was begun differs from what it would be begun with now.
+
+        ``inputs`` may be some of those that `open` takes; a stage that was not begun differs in nothing.
+        """
+        folder = self.folder / stage
+        if not (folder / _INPUTS).exists():
+            return []
         before = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
         now = self.experiment.model_dump(mode="json")
         changes: List[str] = []
         for section in (*_COMMON, stage):
             changes += _differences(section, before.get(section), now[section])
         made_from = json.loads((folder / _INPUTS).read_text(encoding="utf-8"))
-        changes += _differences("made from", made_from, inputs)
+        for name, value in (inputs or {}).items():
+            changes += _differences(f"made from.{name}", made_from.get(name), value)
+        return changes
+
+    def refuse_changes(self, stage: str, inputs: Optional[Dict[str, str]] = None) -> None:
+        """Raise a `UserError` that names what `changes` finds."""
+        changes = self.changes(stage, inputs)
         if changes:
             raise UserError(
-                f"{folder}: this stage was begun otherwise ({'; '.join(changes)}): "
+                f"{self.folder / stage}: this stage was begun otherwise ({'; '.join(changes)}): "
                 "give --fresh to move it aside and start over, or another --run-dir"
             )
 

@@ -1,6 +1,6 @@
 """Scoring a stage's network on the labelled split."""
 
-from typing import Callable, Dict, Optional, Sequence
+from typing import Callable, Dict, Optional
 
 from mxnet import nd
 
@@ -27,25 +27,44 @@ def scorer_along_the_way(run: Run, stage: str) -> Optional[Callable[[Segmenter],
     return score
 
 
+def protocol_of(run: Run, stage: str, multi_scale: bool) -> Dict:
+    """Return by what protocol the model of a stage is scored: JSON values that two comparable scores share."""
+    settings = run.experiment.evaluation
+    val = run.experiment.data.val
+    return {
+        "stage": stage,
+        "val": val and f"{val.dataset} {val.split}",
+        "short_side": getattr(settings.short_side, stage),
+        "scales": list(settings.scales) if multi_scale else [1.0],
+        "mirror": multi_scale,
+        "refresh": settings.refresh,
+    }
+
+
+def in_words(protocol: Dict) -> str:
+    """Return a protocol as a line of text."""
+    short_side, scales = protocol["short_side"], protocol["scales"]
+    words = [f"stage {protocol['stage']}", "own size" if short_side is None else f"short side {short_side}"]
+    if protocol["mirror"]:
+        words.append(f"scales {', '.join(map(str, scales))}, mirrored")
+    if protocol["refresh"]:
+        words.append(f"statistics refreshed on {protocol['refresh']} batches")
+    return ", ".join(words)
+
+
 def score_stage(run: Run, net: Segmenter, stage: str, multi_scale: bool) -> Dict:
     """Score a finished network on the val split, after refreshing its batch-norm statistics if the config asks."""
-    settings = run.experiment.evaluation
+    protocol = protocol_of(run, stage, multi_scale)
     val = run.dataset("val", labelled=True)
     net.hybridize()
-    if settings.refresh:
-        refresh_statistics(net, _target_images(run, settings.refresh))
-    scales = settings.scales if multi_scale else (1.0,)
-    short_side = getattr(settings.short_side, stage)
-    matrix = evaluate(net, val, run.experiment.classes, run.context, short_side, scales, multi_scale)
+    if protocol["refresh"]:
+        refresh_statistics(net, _target_images(run, protocol["refresh"]))
+    how = (protocol["short_side"], protocol["scales"], protocol["mirror"])
+    matrix = evaluate(net, val, run.experiment.classes, run.context, *how)
     if not matrix.counts.any():
         root = run.experiment.data.val.root
         raise UserError(f"{root}: no pixel of the val split is labelled as one of the {len(run.classes)} classes")
-    return dict(summary(matrix, run.classes), images=len(val), protocol=f"stage {stage}, {_words(short_side, scales)}")
-
-
-def _words(short_side: Optional[int], scales: Sequence[float]) -> str:
-    size = "own size" if short_side is None else f"short side {short_side}"
-    return size if len(scales) == 1 else f"{size}, scales {', '.join(map(str, scales))}, mirrored"
+    return dict(summary(matrix, run.classes), images=len(val), protocol=protocol)
 
 
 def _target_images(run: Run, batches: int):

@@ -1,11 +1,15 @@
-"""Running the tools as processes side by side: on two cores, two one-thread trainings beat one on two threads."""
+"""Running the tools as processes, one after the other or side by side.
+
+On two cores, two trainings of the small network on one thread each beat one on two threads.
+"""
 
 import os
+import shlex
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Callable, Dict, List, NamedTuple, Sequence, Tuple
+from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
 
 from gluon_madapt.errors import FailureError, UserError
 
@@ -13,23 +17,23 @@ _POLL_SECONDS = 0.2
 
 
 class Job(NamedTuple):
-    """Commands to run one after the other, in one log; ``needs`` names the jobs that must be done before."""
+    """A command to run, what it says going to ``log``; ``needs`` names the jobs that must be done before."""
 
     name: str
-    commands: Tuple[Tuple[str, ...], ...]
+    command: Tuple[str, ...]
     log: Path
     needs: Tuple[str, ...] = ()
 
 
 def run_jobs(jobs: Sequence[Job], workers: int, on_done: Callable[[Job], None]) -> None:
-    """Run all jobs, at most ``workers`` at a time, each on one thread; earlier ones in the list first.
+    """Run all jobs, at most ``workers`` at a time; earlier ones in the list first.
 
     Parameters
     ----------
     jobs : sequence of Job
         What to run; a job's ``needs`` are among them.
     workers : int
-        Processes at a time.
+        Processes at a time; more than one are given a thread each.
     on_done : callable
         Called with each job when it is done.
 
@@ -39,12 +43,13 @@ def run_jobs(jobs: Sequence[Job], workers: int, on_done: Callable[[Job], None]) 
         If a command fails, by its exit status; the others are stopped.
     """
     waiting, running, done = list(jobs), [], set()
+    threads = "1" if workers > 1 else None
     status = _StatusLine()
     try:
         while waiting or running:
             for job in [job for job in waiting if set(job.needs) <= done][: workers - len(running)]:
                 waiting.remove(job)
-                running.append(_RunningJob(job))
+                running.append(_RunningJob(job, threads))
             for one in list(running):
                 if one.finished():
                     running.remove(one)
@@ -60,15 +65,17 @@ def run_jobs(jobs: Sequence[Job], workers: int, on_done: Callable[[Job], None]) 
 
 
 class _RunningJob:
-    def __init__(self, job: Job):
+    def __init__(self, job: Job, threads: Optional[str]):
         self.job = job
-        self._left = list(job.commands)
+        environment = dict(os.environ, OMP_NUM_THREADS=threads) if threads else None
         job.log.parent.mkdir(parents=True, exist_ok=True)
-        self._log = job.log.open("wb")
-        self._start_next()
+        self._log = job.log.open("ab")
+        self._log.write(f"$ {shlex.join(job.command)}\n".encode())
+        self._log.flush()
+        self._process = subprocess.Popen(job.command, stdout=self._log, stderr=subprocess.STDOUT, env=environment)
 
     def finished(self) -> bool:
-        """Go on to the next command when one is done; tell whether all are."""
+        """Tell whether the command is done."""
         code = self._process.poll()
         if code is None:
             return False
@@ -76,9 +83,6 @@ class _RunningJob:
             last = self.last_line() or "no output"
             error = UserError if code == 2 else FailureError
             raise error(f"{self.job.name}: {last} (exit status {code}; see {self.job.log})")
-        if self._left:
-            self._start_next()
-            return False
         self._log.close()
         return True
 
@@ -92,11 +96,6 @@ class _RunningJob:
         self._process.terminate()
         self._process.wait()
         self._log.close()
-
-    def _start_next(self) -> None:
-        environment: Dict[str, str] = dict(os.environ, OMP_NUM_THREADS="1")
-        command = self._left.pop(0)
-        self._process = subprocess.Popen(command, stdout=self._log, stderr=subprocess.STDOUT, env=environment)
 
 
 class _StatusLine:

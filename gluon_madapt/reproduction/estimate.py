@@ -1,0 +1,227 @@
+"""How long the steps of a plan take on this machine, from iterations that are measured on it."""
+
+import gc
+import json
+import logging
+import time
+from typing import Callable, Dict, Optional, Sequence, Tuple
+
+import mxnet as mx
+import numpy as np
+from mxnet import autograd, nd
+
+from gluon_madapt.config import Input
+from gluon_madapt.data.files import image_size
+from gluon_madapt.data.transforms import base_size
+from gluon_madapt.errors import UserError
+from gluon_madapt.evaluation import predict_labels
+from gluon_madapt.evaluation.tables import text_table
+from gluon_madapt.labels import IGNORE
+from gluon_madapt.models.interpolation import resize_like
+from gluon_madapt.models.objectives import SupervisedPass
+from gluon_madapt.proxies import adversarial_confidence, compute_thresholds, label_image
+from gluon_madapt.reproduction.plan import Plan, Step
+from gluon_madapt.stages.adversarial import AdversarialStep
+from gluon_madapt.stages.loop import segmenter_trainer
+from gluon_madapt.stages.networks import new_discriminators, new_segmenter
+from gluon_madapt.stages.run import CHECKPOINT, Run
+from gluon_madapt.stages.scoring import protocol_of
+
+_log = logging.getLogger(__name__)
+
+# Where a data set is not there to be looked at: its images' size (width, height) and how many there are in each split.
+_SIZES = {"gta5": (1914, 1052), "synthia": (1280, 760), "cityscapes": (2048, 1024)}
+_COUNTS = {("cityscapes", "train"): 2975, ("cityscapes", "val"): 500}
+# Measured with as many images of the batch as together have about this many pixels, or one, to stay within memory.
+_PIXELS = 1 << 20
+_LEAST_SECONDS, _MOST_REPEATS = 1.0, 10
+# Compiling is a small part of what takes longer than this.
+_LONG_SECONDS = 5.0
+
+
+class Estimate:
+    """Seconds that steps take: each kind of iteration is measured once, on random images.
+
+    Reading files is left out, and so is what a device gains from a larger batch than fits the measurement.
+    """
+
+    def __init__(self):
+        self._measured: Dict[str, float] = {}
+
+    def seconds(self, step: Step) -> Optional[float]:
+        """Return how long what is left of a step will take, or None where the number of its images is unknown."""
+        run, experiment = step.run, step.run.experiment
+        if step.scores:
+            protocol = protocol_of(run, step.stage, step.multi_scale)
+            key = ("score", protocol["short_side"], experiment.data.val)
+            each = self._once(run, key, lambda: _scoring(run, protocol["short_side"]))
+            # What the network does grows with the number of pixels that it sees.
+            return _times(each * sum(s * s for s in protocol["scales"]) * (1 + protocol["mirror"]), _count(run, "val"))
+        if step.stage == "proxies":
+            key = ("proxies", experiment.proxies.size, experiment.data.target)
+            return _times(self._once(run, key, lambda: _proxies(run)), _count(run, "target"))
+        settings = getattr(experiment, step.stage)
+        measure = _adversarial if step.stage == "adversarial" else _supervised
+        each = self._once(run, (step.stage, settings), lambda: measure(run, step.stage))
+        begun = (run.folder / step.stage / CHECKPOINT).exists()
+        return each * (settings.iterations - (run.progress(step.stage)[0] if begun else 0))
+
+    def describe(self, plans: Sequence[Plan]) -> str:
+        """Lay out what the plans come to: each step with its state and work, and the time that is left."""
+        rows, total, unknown = [], 0.0, False
+        for plan in plans:
+            states = plan.states()
+            for step in plan.steps.values():
+                state = states[step.name]
+                seconds = 0.0 if state == "done" else self.seconds(step)
+                unknown |= seconds is None
+                total += seconds or 0.0
+                rows.append((step.name, state, _work(step), "-" if state == "done" else in_words(seconds)))
+        table = text_table(("step", "state", "work", "time on this machine"), rows)
+        left = "and what is not known" * unknown
+        return f"{table}\n\ntime left, one command after the other: {in_words(total)} {left}".rstrip()
+
+    def _once(self, run: Run, key: Tuple, measure: Callable[[], float]) -> float:
+        name = json.dumps([run.experiment.classes, run.experiment.model.encoder, repr(key)])
+        if name not in self._measured:
+            _log.info("measuring %s, %s", run.experiment.name, key[0])
+            self._measured[name] = measure()
+            gc.collect()  # Gluon's blocks are cycles, which hold gigabytes until they are found
+        return self._measured[name]
+
+
+def in_words(seconds: Optional[float]) -> str:
+    """Return a duration to two digits or so: "35 s", "12 min", "5.5 h", "31 days"."""
+    if seconds is None:
+        return "not known"
+    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            number = seconds / length
+            return f"{number:.0f} {unit}" if number >= 10 else f"{number:.1f} {unit}"  # noqa: PLR2004 - two digits
+    return f"{seconds:.0f} s"
+
+
+def _work(step: Step) -> str:
+    if step.scores:
+        return "val images"
+    if step.stage == "proxies":
+        return "target images"
+    return f"{getattr(step.run.experiment, step.stage).iterations} iterations"
+
+
+def _supervised(run: Run, stage: str) -> float:
+    """Measure an iteration of stage 1 or 4, in seconds."""
+    settings = getattr(run.experiment, stage)
+    size = _input_size(settings.input, _own_size(run, "source" if stage == "source" else "target"))
+    probed = _probed(settings.batch_size, size)
+    net = new_segmenter(run)
+    supervised = SupervisedPass(net)
+    supervised.hybridize(static_alloc=True, static_shape=True)
+    trainer = segmenter_trainer(net, settings)
+    images, labels = _images(run, probed, size), _labels(run, probed, size)
+
+    def iterate():
+        with autograd.record():
+            loss, _, _ = supervised(images, labels)
+        loss.backward()
+        trainer.step(1)
+
+    return _measure(iterate) * settings.batch_size / probed
+
+
+def _adversarial(run: Run, stage: str) -> float:
+    """Measure an iteration of stage 2, in seconds."""
+    settings = run.experiment.adversarial
+    source = _input_size(settings.source_input, _own_size(run, "source"))
+    target = _input_size(settings.target_input, _own_size(run, "target"))
+    probed = _probed(settings.batch_size, source)
+    net = new_segmenter(run)
+    discriminators = new_discriminators(run, settings.discriminators, net.mid_channels)
+    step = AdversarialStep(net, discriminators, settings)
+    images, labels = _images(run, probed, source), _labels(run, probed, source)
+    target_images = _images(run, probed, target)
+    return _measure(lambda: step(images, labels, target_images)) * settings.batch_size / probed
+
+
+def _proxies(run: Run) -> float:
+    """Measure what one image costs in stage 3: the networks, then thresholds and label at its own size, in seconds."""
+    own = _own_size(run, "target")
+    size = run.experiment.proxies.size or own
+    net = new_segmenter(run)
+    net.hybridize()
+    batch, like = _images(run, 1, size), _images(run, 1, own)
+    maps = [np.random.default_rng(0).random((own[1], own[0]), dtype=np.float32) for _ in range(2)]
+
+    def one_image():
+        logits, _, _ = net.quarter(batch)
+        probabilities = nd.softmax(resize_like(nd, logits, like), axis=1)[0].asnumpy()
+        scored = [(probabilities, adversarial_confidence(maps))]
+        label_image(*scored[0], compute_thresholds(scored, run.experiment.proxies.p1, run.experiment.proxies.p2))
+
+    return _measure(one_image)
+
+
+def _scoring(run: Run, short_side: Optional[int]) -> float:
+    """Measure the evaluation of one image at one scale, in seconds."""
+    width, height = _own_size(run, "val")
+    net = new_segmenter(run)
+    net.hybridize()
+    image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return _measure(lambda: predict_labels(net, image, run.context, short_side))
+
+
+def _measure(action: Callable[[], object]) -> float:
+    """Return how long an action takes: the median of a few times, its graphs compiled, or just once if it is long."""
+    taken = [_timed(action)]
+    if taken[0] < _LONG_SECONDS:
+        taken = []
+        while sum(taken) < _LEAST_SECONDS and len(taken) < _MOST_REPEATS:
+            taken.append(_timed(action))
+    return float(np.median(taken))
+
+
+def _timed(action: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    action()
+    mx.nd.waitall()
+    return time.perf_counter() - began
+
+
+def _probed(batch_size: int, size: Tuple[int, int]) -> int:
+    return max(1, min(batch_size, _PIXELS // (size[0] * size[1])))
+
+
+def _images(run: Run, number: int, size: Tuple[int, int]) -> nd.NDArray:
+    return nd.random.normal(shape=(number, 3, size[1], size[0]), ctx=run.context)
+
+
+def _labels(run: Run, number: int, size: Tuple[int, int]) -> nd.NDArray:
+    labels = np.random.default_rng(0).integers(0, run.experiment.classes, (number, size[1], size[0]))
+    labels[:, 0, 0] = IGNORE
+    return nd.array(labels, ctx=run.context, dtype="float32")
+
+
+def _input_size(settings: Input, own: Tuple[int, int]) -> Tuple[int, int]:
+    """Return the size, (width, height), of what the network is trained on."""
+    return settings.crop or base_size(*own, size=settings.size, short_side=settings.short_side)
+
+
+def _own_size(run: Run, which: str) -> Tuple[int, int]:
+    """Return the size, (width, height), of the first image on disk, or as published if the data set is not there."""
+    try:
+        return image_size(run.dataset(which, labelled=False).samples[0].image)
+    except UserError:
+        return _SIZES.get(getattr(run.experiment.data, which).dataset, _SIZES["cityscapes"])
+
+
+def _count(run: Run, which: str) -> Optional[int]:
+    """Return the number of images of a split: those on disk, or as published if the data set is not there."""
+    try:
+        return len(run.dataset(which, labelled=False))
+    except UserError:
+        data = getattr(run.experiment.data, which)
+        return data and _COUNTS.get((data.dataset, data.split))
+
+
+def _times(each: float, count: Optional[int]) -> Optional[float]:
+    return None if count is None else each * count

@@ -1,0 +1,213 @@
+"""What came out, beside what the paper prints: Markdown to read, CSV and JSON to work with."""
+
+import csv
+import io
+import statistics
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+
+from gluon_madapt.evaluation.published import published_tables
+from gluon_madapt.evaluation.tables import text_table
+from gluon_madapt.reproduction.rows import PER_CLASS, TITLES, Row
+from gluon_madapt.stages.run import write_json, write_text
+
+NOT_RUN = "not run"
+# Where a table's differences from the paper's numbers say nothing about the method.
+OTHER_NETWORK = (
+    "These runs are of another network, or on other data, than the paper's: what can be compared is the order of the "
+    "rows, not the numbers."
+)
+
+
+class Result(NamedTuple):
+    """What is known of a row for one seed; ``scores`` is what tools/eval.py wrote, or None if it was not run yet."""
+
+    seed: int
+    run_folder: str
+    scores: Optional[Dict]
+
+
+class Line(NamedTuple):
+    """A row of the table, in all its seeds."""
+
+    experiment: str
+    encoder: str
+    row: Row
+    results: Sequence[Result]
+
+    def values(self, key: str) -> List[float]:
+        """Return ``miou`` or ``miou13`` of the seeds that were run."""
+        return [one.scores[key] for one in self.results if one.scores]
+
+    def class_values(self, name: str) -> List[Optional[float]]:
+        """Return the IoU of a class for the seeds that were run; None where it is absent."""
+        return [one.scores["iou"][name] for one in self.results if one.scores]
+
+
+def write_table(table: int, lines: Sequence[Line], folder: Path, command: str) -> str:
+    """Write ``table-N.md``, ``.csv`` and ``.json``; return the Markdown."""
+    text = markdown(table, lines, command)
+    write_text(folder / f"table-{table}.md", text)
+    write_text(folder / f"table-{table}.csv", _csv(table, lines))
+    write_json(folder / f"table-{table}.json", _json(table, lines, command))
+    return text
+
+
+def mean_and_deviation(values: Sequence[float]) -> str:
+    """Return "36.2 ± 0.5", the sample standard deviation where there are two values or more, or "not run"."""
+    if not values:
+        return NOT_RUN
+    mean = f"{statistics.mean(values):.1f}"
+    return mean if len(values) == 1 else f"{mean} ± {statistics.stdev(values):.1f}"
+
+
+def markdown(table: int, lines: Sequence[Line], command: str) -> str:
+    """Lay out the table, and where each of its rows comes from."""
+    body = _per_class_table(table, lines) if table in PER_CLASS else _plain_table(lines)
+    parts = [f"# {TITLES[table]}", f"```\n{command}\n```", "In percent, on the labelled val split.", body]
+    if any(line.encoder == "small" for line in lines):
+        parts.append(OTHER_NETWORK)
+    missing = sum(one.scores is None for line in lines for one in line.results)
+    if missing:
+        parts.append(f"{missing} of {sum(len(line.results) for line in lines)} results were not run yet.")
+    return "\n\n".join([*parts, "Where each row comes from:", _origins(lines)]) + "\n"
+
+
+def _plain_table(lines: Sequence[Line]) -> str:
+    rows = []
+    for line in lines:
+        values, published = line.values("miou"), line.row.published
+        rows.append(
+            (
+                line.row.text,
+                mean_and_deviation(values),
+                f"{published['miou']:.1f}" if published else "-",
+                _difference(values, published and published["miou"]),
+            )
+        )
+    return text_table(("mIoU", "reproduced", "published", "difference"), rows)
+
+
+def _per_class_table(table: int, lines: Sequence[Line]) -> str:
+    """Lay out quoted rows, then each of ours as published, reproduced and their difference, by class."""
+    printed = published_tables()[PER_CLASS[table]]
+    classes, means = printed["classes"], _means(table)
+    quoted = [
+        (f"{row['method']}, {row['backbone']}", f"quoted from {row['reported_by']}", *_printed_cells(row, means))
+        for row in printed["rows"]
+        if row["reported_by"] != "this paper"
+    ]
+    ours = [cells for line in lines for cells in _three_rows(line, classes, means)]
+    header = ("method", "numbers", *classes, *means.values())
+    return text_table(header, [*quoted, *ours])
+
+
+def _three_rows(line: Line, classes: Sequence[str], means: Dict[str, str]) -> List[Sequence[str]]:
+    method, published = f"{line.row.text}, {line.encoder}", line.row.published
+    reproduced, differences = [], []
+    for name in classes:
+        values = [value for value in line.class_values(name) if value is not None]
+        absent = "absent" if line.values("miou") else "-"
+        reproduced.append(f"{statistics.mean(values):.1f}" if values else absent)
+        differences.append(_difference(values, published["iou"][name]))
+    for key in means:
+        reproduced.append(mean_and_deviation(line.values(key)))
+        differences.append(_difference(line.values(key), published[key]))
+    return [
+        (method, "published", *_printed_cells(dict(published, iou=list(published["iou"].values())), means)),
+        (method, "reproduced", *reproduced),
+        (method, "difference", *differences),
+    ]
+
+
+def _printed_cells(row: Dict, means: Dict[str, str]) -> List[str]:
+    return ["-" if value is None else f"{value:.1f}" for value in [*row["iou"], *(row[key] for key in means)]]
+
+
+def _means(table: int) -> Dict[str, str]:
+    """Return the means of a table, by their keys in scores: over all classes, and for SYNTHIA over 13 of them."""
+    return {"miou": "mIoU", "miou13": "mIoU*"} if table == 2 else {"miou": "mIoU"}
+
+
+def _difference(values: Sequence[float], published: Optional[float]) -> str:
+    return "-" if not values or published is None else f"{statistics.mean(values) - published:+.1f}"
+
+
+def _origins(lines: Sequence[Line]) -> str:
+    rows = [
+        (
+            f"{line.row.text}, {line.encoder}",
+            str(one.seed),
+            one.run_folder,
+            (one.scores["trained_by"] or "not known") if one.scores else NOT_RUN,
+            one.scores["scored_by"] if one.scores else NOT_RUN,
+        )
+        for line in lines
+        for one in line.results
+    ]
+    return text_table(("row", "seed", "run folder", "trained by", "scored by"), rows)
+
+
+def _csv(table: int, lines: Sequence[Line]) -> str:
+    """Lay out a line per row and seed; numbers unrounded, empty where there are none."""
+    records = [record for line in lines for record in _records(line)]
+    keys = list(dict.fromkeys(key for record in records for key in record))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, keys, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(dict(record, table=table) for record in records)
+    return text.getvalue()
+
+
+def _records(line: Line) -> List[Dict[str, Any]]:
+    published = line.row.published
+    records = []
+    for one in line.results:
+        scores = one.scores or {}
+        record = {
+            "table": None,
+            "row": line.row.text,
+            "experiment": line.experiment,
+            "encoder": line.encoder,
+            "seed": one.seed,
+            "run_folder": one.run_folder,
+            "trained_by": scores.get("trained_by"),
+            "scored_by": scores.get("scored_by"),
+            "state": "run" if scores else NOT_RUN,
+            "reproduced": scores.get("miou"),
+            "published": published and published["miou"],
+            "difference": scores["miou"] - published["miou"] if scores and published else None,
+        }
+        if published and "miou13" in published:
+            record["reproduced_miou13"] = scores.get("miou13")
+            record["published_miou13"] = published["miou13"]
+        for name, value in ((published or {}).get("iou") or {}).items():
+            record[f"reproduced {name}"] = scores["iou"][name] if scores else None
+            record[f"published {name}"] = value
+        records.append(record)
+    return records
+
+
+def _json(table: int, lines: Sequence[Line], command: str) -> Dict:
+    return {
+        "table": table,
+        "title": TITLES[table],
+        "command": command,
+        "rows": [
+            {
+                "row": line.row.text,
+                "experiment": line.experiment,
+                "encoder": line.encoder,
+                "published": line.row.published,
+                "mean": statistics.mean(line.values("miou")) if line.values("miou") else None,
+                "deviation": statistics.stdev(line.values("miou")) if len(line.values("miou")) > 1 else None,
+                "results": [dict(one._asdict(), state="run" if one.scores else NOT_RUN) for one in line.results],
+            }
+            for line in lines
+        ],
+        "quoted": [one for one in _quoted(table) if one["reported_by"] != "this paper"],
+    }
+
+
+def _quoted(table: int) -> List[Dict]:
+    return published_tables()[PER_CLASS[table]]["rows"] if table in PER_CLASS else []

@@ -1,0 +1,90 @@
+"""Reproduce a table of the paper: run what it needs, reuse what is there, and set the results beside the paper's."""
+
+import argparse
+import shlex
+import time
+from pathlib import Path
+
+from gluon_madapt.command import experiment_parser, run_tool, seed_list
+from gluon_madapt.errors import UserError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def parse(arguments):
+    parser = experiment_parser(
+        __doc__,
+        fresh="start over: what is there is moved aside, stage by stage",
+        default_configs="those of the paper's table, in configs/",
+    )
+    parser.add_argument("--table", type=int, choices=(1, 2, 3, 4), required=True, help="of the paper")
+    parser.add_argument(
+        "--seeds", type=seed_list, metavar="N,N", help="train once with each, in RUN/seed-N; mean and deviation"
+    )
+    parser.add_argument(
+        "--row", action="append", metavar="TEXT", help="run the rows whose name contains TEXT; may be given again"
+    )
+    parser.add_argument("--jobs", type=positive, default=1, metavar="N", help="commands side by side (default: 1)")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="where the table goes (default: tables, in the run folder)"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="print what would be run and how long it would take")
+    options = parser.parse_args(arguments)
+    if options.seeds and options.seed is not None:
+        raise UserError("--seed and --seeds exclude each other: give one of them")
+    return options
+
+
+def positive(text):
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text}: expected 1 or more")
+    return int(text)
+
+
+def main(arguments):
+    options = parse(arguments)
+    from gluon_madapt.reproduction.estimate import Estimate  # noqa: PLC0415 - MXNet takes seconds to import
+    from gluon_madapt.reproduction.results import markdown, write_table  # noqa: PLC0415
+    from gluon_madapt.reproduction.rows import CONFIGS  # noqa: PLC0415
+    from gluon_madapt.reproduction.table import Reproduction  # noqa: PLC0415
+
+    configs = options.configs or [ROOT / "configs" / f"{name}.yaml" for name in CONFIGS[options.table]]
+    reproduction = Reproduction(
+        ROOT,
+        options.table,
+        configs,
+        options.overrides,
+        options.seeds,
+        options.seed,
+        options.run_dir,
+        (lambda text: any(one in text for one in options.row)) if options.row else (lambda text: True),
+        options.fresh,
+    )
+    command = shlex.join(["python", "tools/reproduce.py", *arguments])
+    missing = reproduction.missing()
+    if options.dry_run:
+        print(Estimate().describe(reproduction.plans))
+        print("\nmissing:\n" + "\n".join(f"- {line}" for line in missing) if missing else "\nnothing is missing")
+        print(f"\n{markdown(options.table, reproduction.lines(), command)}", end="")
+        return
+    if missing:
+        raise UserError("; ".join(missing))
+    out = options.out or (reproduction.folders[0] if len(configs) == 1 else options.run_dir or Path("runs")) / "tables"
+    began = time.time()
+
+    def write():
+        return write_table(options.table, reproduction.lines(), out, command)
+
+    def on_scored(row, miou):
+        seconds = round(time.time() - began)
+        passed = f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+        print(f"[{passed}] {row:<50} {miou:5.1f} mIoU", flush=True)
+        write()
+
+    write()
+    reproduction.run(options.jobs, on_scored)
+    print(f"\n{write()}\nwritten to {out}")
+
+
+if __name__ == "__main__":
+    run_tool(main)
