@@ -45,6 +45,7 @@ setup(
             "nvidia-nvtx-cu11",
         ],
         "dev": [
+            "cityscapesscripts",  # the official evaluation, which ours is checked against
             "hypothesis",  # properties of the proxy selection
             "pytest",
             "pytest-xdist",  # both cores for the tests

@@ -83,7 +83,17 @@ def test_eval_reads_the_parameter_file_like_the_checkpoint(run, tmp_path):
         assert done.returncode == 0, done.stderr
         found.append(json.loads((tmp_path / "scores.json").read_text()))
     assert found[0]["iou"] == found[1]["iou"]
-    assert found[0]["protocol"] == found[1]["protocol"] == "stage source, short side 32"
+    protocol = {
+        "stage": "source",
+        "val": "cityscapes val",
+        "short_side": 32,
+        "scales": [1.0],
+        "mirror": False,
+        "refresh": 0,
+    }
+    assert found[0]["protocol"] == found[1]["protocol"] == protocol
+    assert (found[0]["seed"], found[0]["iteration"]) == (1, 3)
+    assert found[0]["trained_by"] == found[0]["scored_by"]
     assert found[0]["images"] == 2
 
 
@@ -155,6 +165,13 @@ def test_errors_that_the_user_can_mend(run, tiny_world, tmp_path):
     _, arguments = run
     mini = settings(tiny_world)
     empty = ["--run-dir", tmp_path / "empty"]
+    half = {name: tmp_path / f"half-{name}" for name in ("checkpoint.npz", "segmenter.params")}
+    for name, path in half.items():
+        whole = (run[0] / "source" / name).read_bytes()
+        path.write_bytes(whole[: len(whole) // 2])
+    no_label_val = tmp_path / "city"
+    shutil.copytree(tiny_world / "cityscapes", no_label_val)
+    next(no_label_val.glob("gtFine/val/*/*_labelIds.png")).unlink()
     no_label = tmp_path / "no_label"
     shutil.copytree(tiny_world / "gta5", no_label)
     (no_label / "labels" / "00001.png").unlink()
@@ -178,6 +195,11 @@ def test_errors_that_the_user_can_mend(run, tiny_world, tmp_path):
         (("eval", *arguments, "--set", "classes=16"), ("classes 19", "classes 16")),
         (("eval", *arguments, "--set", "model.encoder=vgg16"), ("encoder small", "encoder vgg16")),
         (("eval", *arguments, "--checkpoint", CONFIG), ("gta5.yaml", "no complete MXNet parameter file")),
+        *((("eval", *arguments, "--checkpoint", path), (path.name, "is no complete")) for path in half.values()),
+        (
+            ("eval", *arguments, "--set", f"data.val.root={no_label_val}"),
+            ("_leftImg8bit.png: has no label", "gtFine/val"),
+        ),
     ]
     for (tool, *flags), parts in cases:
         assert_one_line_error(call(tool, *flags), *parts)

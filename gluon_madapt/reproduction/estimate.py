@@ -61,8 +61,12 @@ class Estimate:
             key = ("proxies", experiment.proxies.size, experiment.data.target)
             return _times(self._once(run, key, lambda: _proxies(run)), _count(run, "target"))
         settings = getattr(experiment, step.stage)
-        measure = _adversarial if step.stage == "adversarial" else _supervised
-        each = self._once(run, (step.stage, settings), lambda: measure(run, step.stage))
+        if step.stage == "adversarial":
+            key = (settings.batch_size, settings.source_input, settings.target_input, settings.discriminators)
+            measure = _adversarial
+        else:
+            key, measure = (settings.batch_size, settings.input), _supervised
+        each = self._once(run, (step.stage, *key), lambda: measure(run, step.stage))
         begun = (run.folder / step.stage / CHECKPOINT).exists()
         return each * (settings.iterations - (run.progress(step.stage)[0] if begun else 0))
 
