@@ -155,7 +155,7 @@ class Plan:
             Job(
                 step.name,
                 step.command,
-                logs / f"{step.name.replace('/', '-').replace(' ', '-').replace(',', '').replace(':', '')}.log",
+                logs / f"{_file_name(step.name[len(self._label) :])}.log",
                 tuple(name for name in (*step.needs, *step.after) if name in names),
             )
             for step in left
@@ -235,6 +235,10 @@ class Plan:
         common = ["--config", str(self._config), *seed, "--run-dir", str(self._folder(variant))]
         common += [word for one in settings for word in ("--set", one)]
         return (sys.executable, str(self._root / "tools" / tool), *common, *arguments)
+
+
+def _file_name(name: str) -> str:
+    return name.replace(",", "").replace("/", "-").replace(" ", "-")
 
 
 def _decided(experiment: Experiment, stage: str) -> List:
