@@ -17,12 +17,13 @@ from gluon_madapt.atomic import write_atomically
 from gluon_madapt.data import Dataset, normalize, proxy_path, resize_image
 from gluon_madapt.data.files import write_png
 from gluon_madapt.errors import FailureError, UserError
+from gluon_madapt.hashing import sha256
 from gluon_madapt.labels import IGNORE
 from gluon_madapt.models.interpolation import resize_like
 from gluon_madapt.proxies import adversarial_confidence, compute_thresholds, label_image
 from gluon_madapt.stages.checkpoint import load_network
 from gluon_madapt.stages.networks import load_any_segmenter, new_discriminators
-from gluon_madapt.stages.run import Run, sha256, write_json
+from gluon_madapt.stages.run import Run, write_json
 
 LABELS = "labels"
 METRICS = "metrics.json"
