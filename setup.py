@@ -26,6 +26,7 @@ setup(
         "Pillow",  # reads palette labels, where OpenCV returns colours; writes PNGs
         "pydantic>=2.8,<3",  # checks every setting
         "pyyaml",  # reads experiments
+        "requests",  # asks whether GluonCV's model zoo is within reach
         "setuptools; python_version >= '3.12'",  # its distutils, which MXNet and GluonCV import
         "tqdm",  # progress bars
     ],
@@ -44,12 +45,17 @@ setup(
             "nvidia-nccl-cu11",
             "nvidia-nvtx-cu11",
         ],
+        # What tools/convert_pretrained.py reads.
+        "convert": ["safetensors"],
+        # PyTorch before 2.6 can be made to execute what a file of weights carries; 2.6 needs Python 3.9.
+        "convert-pth": ["torch>=2.6; python_version >= '3.9'"],
         "dev": [
             "cityscapesscripts",  # the official evaluation, which ours is checked against
             "hypothesis",  # properties of the proxy selection
             "pytest",
             "pytest-xdist",  # both cores for the tests
             "ruff",
+            "safetensors",  # files to convert
         ],
     },
 )

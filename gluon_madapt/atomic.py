@@ -17,13 +17,19 @@ def write_atomically(path: Path) -> Iterator[BinaryIO]:
     UserError
         If it cannot be written, for want of space or of permission.
     """
+    with replace_atomically(path) as partial, partial.open("wb") as file:
+        yield file
+
+
+@contextmanager
+def replace_atomically(path: Path) -> Iterator[Path]:
+    """Name a file beside ``path`` for writers that open files themselves; the rest as in `write_atomically`."""
     path = Path(path)
     partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            yield file
-            file.flush()
+        yield partial
+        with partial.open("rb+") as file:
             os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import gluon_madapt.models  # noqa: F401 - GluonCV then imports where there is PyTorch, too
 from gluon_madapt.miniworld import make_miniworld
 
 ROOT = Path(__file__).resolve().parent.parent

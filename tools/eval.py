@@ -5,9 +5,10 @@ from pathlib import Path
 from gluon_madapt.command import experiment_parser, open_run, run_tool
 from gluon_madapt.errors import UserError
 from gluon_madapt.evaluation.tables import score_table
+from gluon_madapt.hashing import sha256
 from gluon_madapt.provenance import code_version
 from gluon_madapt.stages.networks import load_any_segmenter
-from gluon_madapt.stages.run import sha256, write_json
+from gluon_madapt.stages.run import write_json
 from gluon_madapt.stages.scoring import in_words, score_stage
 
 STAGES = ("source", "adversarial", "retrain")

@@ -38,7 +38,7 @@ class DataSets(_Section):
 
 
 class Model(_Section):
-    """The segmenter.  ``weights`` is a file of ImageNet weights for the encoder, or "none"."""
+    """The segmenter.  ``weights`` is a file of ImageNet weights for the encoder, "zoo" (GluonCV's) or "none"."""
 
     encoder: Literal["resnet101", "vgg16", "small"]
     weights: str

@@ -1,22 +1,23 @@
-"""Loading weights that were made elsewhere into the segmenter."""
+"""Loading weights that were made elsewhere into the segmenter, strictly: every parameter is accounted for."""
 
-import hashlib
 import logging
+import zipfile
 from pathlib import Path
 from typing import Dict
 
-from gluoncv.model_zoo.resnetv1b import resnet101_v1b
-from gluoncv.model_zoo.vgg import vgg16
+import numpy as np
 from mxnet import nd
 from mxnet.base import MXNetError
 
+from gluon_madapt.atomic import replace_atomically
 from gluon_madapt.errors import UserError
+from gluon_madapt.hashing import sha256
+from gluon_madapt.models.imagenet import CLASSIFIERS, parameter_shapes, recognize, require_classifier, structured_names
+from gluon_madapt.models.matching import Shapes, differences, listed
 
 _log = logging.getLogger(__name__)
 
-# The ImageNet classifiers whose files GluonCV's model zoo offers.
-_CLASSIFIERS = {"resnet101": resnet101_v1b, "vgg16": vgg16}
-_FC6, _FC6_CONVOLUTION = "features.31.weight", (4096, 512, 7, 7)
+_FC6 = "features.31.weight"
 
 
 def read_parameters(path: Path) -> Dict[str, nd.NDArray]:
@@ -27,71 +28,97 @@ def read_parameters(path: Path) -> Dict[str, nd.NDArray]:
         arrays = nd.load(str(path))
     except (MXNetError, ValueError, UnicodeDecodeError) as error:
         reason = str(error).strip().splitlines()[-1]
-        raise UserError(f"{path}: is no complete MXNet parameter file ({reason})") from None
+        raise UserError(f"{path}: is no complete MXNet parameter file{_kind(path)} ({reason})") from None
     if not isinstance(arrays, dict) or not arrays:
         raise UserError(f"{path}: holds no named parameters: expected a file written by Gluon's save_parameters")
     return {key.split(":", 1)[-1]: value for key, value in arrays.items()}
 
 
+def write_parameters(path: Path, values: Dict[str, np.ndarray]) -> None:
+    """Write a Gluon parameter file, whole or not at all."""
+    with replace_atomically(path) as partial:
+        try:
+            nd.save(str(partial), {key: nd.array(value, dtype=value.dtype) for key, value in values.items()})
+        except MXNetError as error:
+            raise OSError(str(error).strip().splitlines()[-1]) from None
+
+
 def load_released(net, path: Path) -> None:
     """Load a whole segmenter, such as a released checkpoint; every parameter must be there and none left over."""
     params = net._collect_params_with_prefix()
-    _assign(params, read_parameters(path), path)
+    stored = read_parameters(path)
+    problem = differences(_shapes(params), _shapes(stored))
+    if problem:
+        raise UserError(f"{path}: does not fit this network: {problem}")
+    _assign(params, stored, path)
 
 
 def load_imagenet(net, path: Path) -> None:
-    """Load a GluonCV model file of the same network, trained on ImageNet, into the encoder.
+    """Load ImageNet weights into the encoder.
 
-    GluonCV reads the file, in either of the formats it has used, and sees to it that none of the classifier's
-    parameters is missing or left over.  VGG16's first fully connected layer, fc6, becomes the 7x7 convolution; the
-    layers after the encoder are dropped.
+    Parameters
+    ----------
+    net : Segmenter
+        Its encoder is "resnet101" or "vgg16"; all of the encoder's parameters are replaced.
+    path : Path
+        A file of GluonCV's classifier of that name, whose head is left out; or of the encoder alone, under the
+        segmenter's names.  VGG16's first fully connected layer, fc6, becomes the 7x7 convolution, unless it is one.
 
     Raises
     ------
     UserError
-        If there is no such file, or it is not of this network.
+        If there is no such file, or if it holds anything else than exactly these parameters.
     """
-    if net.encoder_name not in _CLASSIFIERS:
-        raise UserError(f"model.weights = {path}: there are no ImageNet weights for encoder {net.encoder_name}")
-    if not path.is_file():
-        raise UserError(f"model.weights = {path}: no such file: see pretrained/README.md for where to get it")
-    classifier = _CLASSIFIERS[net.encoder_name](pretrained=False)
-    try:
-        classifier.load_parameters(str(path))
-    except (MXNetError, AssertionError, ValueError, RuntimeError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise UserError(f"{path}: is no complete file of GluonCV's {net.encoder_name} ({reason})") from None
-    stored = {key: param.data() for key, param in classifier._collect_params_with_prefix().items()}
-    decoder = ("merge1.", "merge2.", "merge3.", "final.", "classifier.")
-    encoder = {key: param for key, param in net._collect_params_with_prefix().items() if not key.startswith(decoder)}
-    if net.encoder_name == "vgg16":
-        stored[_FC6] = stored[_FC6].reshape(_FC6_CONVOLUTION)
-    _assign(encoder, {key: stored[key] for key in encoder}, path)
+    require_classifier(net.encoder_name, path)
+    read = read_parameters(path)
+    stored = structured_names(net.encoder_name, read)
+    shapes, encoder = parameter_shapes(net.encoder_name), _encoder_parameters(net)
+    if _FC6 in stored and stored[_FC6].shape == shapes.get(_FC6):
+        stored[_FC6] = stored[_FC6].reshape(encoder[_FC6].shape)
+    head = {key: shape for key, shape in shapes.items() if key not in encoder}
+    expected = _shapes(encoder)
+    if not head.keys().isdisjoint(stored):
+        expected.update(head)
+    problem = differences(expected, _shapes(stored))
+    if problem:
+        hint = _mistaken_for(net.encoder_name, read)
+        name = CLASSIFIERS[net.encoder_name].__name__
+        raise UserError(f"{path}: does not hold the parameters of {name} and no others{hint}: {problem}")
+    _assign(encoder, stored, path)
+    left_out = sorted(head.keys() & stored.keys())
+    if left_out:
+        _log.info("of the classifier's head, which no encoder has, %d left out: %s", len(left_out), listed(left_out))
+
+
+def _encoder_parameters(net) -> Dict:
+    stages = tuple(f"{name}." for name in net._encoder.stages)
+    return {key: param for key, param in net._collect_params_with_prefix().items() if key.startswith(stages)}
+
+
+def _shapes(named: Dict) -> Shapes:
+    return {key: value.shape for key, value in named.items()}
 
 
 def _assign(params: Dict, stored: Dict[str, nd.NDArray], path: Path) -> None:
-    missing = sorted(set(params) - set(stored))
-    surplus = sorted(set(stored) - set(params))
-    shapes = [
-        f"{key} has shape {stored[key].shape}, expected {params[key].shape}"
-        for key in sorted(set(params) & set(stored))
-        if stored[key].shape != params[key].shape
-    ]
-    problems = []
-    if missing:
-        problems.append(f"missing {_listed(missing)}")
-    if surplus:
-        problems.append(f"not of this network {_listed(surplus)}")
-    if shapes:
-        problems.append(_listed(shapes))
-    if problems:
-        raise UserError(f"{path}: does not fit this network: {'; '.join(problems)}")
+    # A parameter file carries no checksum, so damage may show in its values alone.
+    damaged = [key for key in sorted(params) if not np.isfinite(stored[key].asnumpy()).all()]
+    if damaged:
+        raise UserError(f"{path}: {len(damaged)} tensors hold values that are not finite numbers ({listed(damaged)})")
     for key, param in params.items():
         param.set_data(stored[key])
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    _log.info("%d tensors loaded from %s (SHA-256 %s)", len(params), path, digest)
+    _log.info("%d tensors loaded from %s (SHA-256 %s)", len(params), path, sha256(path))
 
 
-def _listed(items, limit: int = 5) -> str:
-    shown = ", ".join(items[:limit])
-    return shown if len(items) <= limit else f"{shown} and {len(items) - limit} more"
+def _kind(path: Path) -> str:
+    if path.suffix in {".pth", ".pt", ".safetensors"}:
+        return " but one of PyTorch: convert it with tools/convert_pretrained.py"
+    return " but an archive, as checkpoints of this project are" if zipfile.is_zipfile(path) else ""
+
+
+def _mistaken_for(encoder: str, stored: Dict) -> str:
+    found = recognize(stored)
+    if found and found != encoder:
+        return f" but those of {found} (model.encoder is {encoder})"
+    if any(key.startswith("merge1.") for key in stored):
+        return " but those of a whole segmenter (for --checkpoint or --from)"
+    return ""

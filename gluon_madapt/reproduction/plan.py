@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from gluon_madapt.config import Experiment, load_experiment, stated_settings
+from gluon_madapt.hashing import sha256
 from gluon_madapt.reproduction.jobs import Job
 from gluon_madapt.reproduction.rows import Row
 from gluon_madapt.stages.network_pass import CACHE
 from gluon_madapt.stages.proxies import METRICS
-from gluon_madapt.stages.run import CHECKPOINT, STAGE_TOOLS, STAGES, Run, sha256
+from gluon_madapt.stages.run import CHECKPOINT, STAGE_TOOLS, STAGES, Run
 from gluon_madapt.stages.scoring import protocol_of
 
 # What decides the result of each stage, beside what decides that of the stage before.

@@ -11,6 +11,7 @@ from mxnet.gluon import Trainer
 
 from gluon_madapt.config import Adversarial
 from gluon_madapt.errors import UserError
+from gluon_madapt.hashing import sha256
 from gluon_madapt.models import Discriminator, Segmenter
 from gluon_madapt.models.objectives import (
     FeaturePass,
@@ -21,7 +22,7 @@ from gluon_madapt.models.objectives import (
 )
 from gluon_madapt.stages.loop import Loop, segmenter_trainer, to_device
 from gluon_madapt.stages.networks import load_segmenter, new_discriminators
-from gluon_madapt.stages.run import Run, sha256
+from gluon_madapt.stages.run import Run
 from gluon_madapt.stages.scoring import scorer_along_the_way
 
 

@@ -8,21 +8,38 @@ import mxnet as mx
 from mxnet.gluon import HybridBlock
 
 from gluon_madapt.errors import UserError
+from gluon_madapt.hashing import sha256
 from gluon_madapt.models import HALVINGS, Discriminator, Segmenter
 from gluon_madapt.models.fusion import FEATURE_CHANNELS
 from gluon_madapt.models.weights import load_imagenet, load_released
+from gluon_madapt.models.zoo import imagenet_file
 from gluon_madapt.stages.checkpoint import Checkpoint, load_network, read_checkpoint
 from gluon_madapt.stages.run import Run
 
 
-def new_segmenter(run: Run, weights: str = "none") -> Segmenter:
-    """Build a segmenter, random from the seed; its encoder from the ImageNet file ``weights`` unless that is "none"."""
+def new_segmenter(run: Run) -> Segmenter:
+    """Build a segmenter, random from the seed."""
     experiment = run.experiment
     net = _initialized(Segmenter(experiment.model.encoder, experiment.classes), experiment.seed, run.context)
     net(mx.nd.zeros((1, 3, 64, 64), ctx=run.context))  # settles the shapes that GluonCV leaves open
-    if weights != "none":
-        load_imagenet(net, Path(weights))
     return net
+
+
+def imagenet_segmenter(run: Run) -> Tuple[Segmenter, str]:
+    """Build a segmenter with the encoder of ``model.weights``.
+
+    Returns
+    -------
+    tuple
+        The network, and the SHA-256 of the file of weights; or "none" where the encoder is as random as the rest.
+    """
+    model = run.experiment.model
+    if model.weights == "none":
+        return new_segmenter(run), "none"
+    path = imagenet_file(model.encoder, model.weights)
+    net = new_segmenter(run)
+    load_imagenet(net, path)
+    return net, sha256(path)
 
 
 def new_discriminators(run: Run, number: int, mid_channels: int) -> Dict[str, Discriminator]:

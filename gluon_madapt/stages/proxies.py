@@ -16,13 +16,14 @@ from mxnet import nd
 from gluon_madapt.data import Dataset, proxy_path
 from gluon_madapt.data.files import write_png
 from gluon_madapt.errors import UserError
+from gluon_madapt.hashing import sha256
 from gluon_madapt.labels import IGNORE
 from gluon_madapt.models.interpolation import resize_like
 from gluon_madapt.provenance import code_version
 from gluon_madapt.proxies import adversarial_confidence, compute_thresholds, label_image
 from gluon_madapt.stages.checkpoint import stored_networks
 from gluon_madapt.stages.network_pass import CACHE, DISCRIMINATORS, network_pass, progress
-from gluon_madapt.stages.run import Run, sha256, write_json
+from gluon_madapt.stages.run import Run, write_json
 
 LABELS = "labels"
 METRICS = "metrics.json"

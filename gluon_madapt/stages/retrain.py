@@ -1,15 +1,15 @@
 """Stage 4: training on the proxies alone (P §2.1, §3.2)."""
 
 import json
-from pathlib import Path
 from typing import Tuple
 
 from gluon_madapt.data import proxy_dataset
 from gluon_madapt.errors import UserError
+from gluon_madapt.hashing import sha256
 from gluon_madapt.models import Segmenter
-from gluon_madapt.stages.networks import load_segmenter, new_segmenter
+from gluon_madapt.stages.networks import imagenet_segmenter, load_segmenter, new_segmenter
 from gluon_madapt.stages.proxies import LABELS, METRICS
-from gluon_madapt.stages.run import Run, sha256
+from gluon_madapt.stages.run import Run
 from gluon_madapt.stages.supervised import train_supervised
 
 
@@ -29,7 +29,7 @@ def retrain(run: Run) -> None:
 
 def _initial_segmenter(run: Run) -> Tuple[Segmenter, str]:
     """Return the network to start from, and the hash of its weights."""
-    init, weights = run.experiment.retrain.init, run.experiment.model.weights
+    init = run.experiment.retrain.init
     if init == "source":
         path = run.checkpoint_of("source")
         return load_segmenter(run, path), sha256(path)
@@ -37,9 +37,9 @@ def _initial_segmenter(run: Run) -> Tuple[Segmenter, str]:
         raise UserError(f"--from {run.start_from}: retrain.init is {init}: it takes a file where that is source")
     if init == "none":
         return new_segmenter(run), "none"
-    if weights == "none":
+    if run.experiment.model.weights == "none":
         raise UserError(
             "retrain.init = imagenet needs ImageNet weights, and model.weights is none: "
-            "name a file in model.weights, or set retrain.init to source or none"
+            "name a file in model.weights, or zoo, or set retrain.init to source or none"
         )
-    return new_segmenter(run, weights), sha256(Path(weights))
+    return imagenet_segmenter(run)

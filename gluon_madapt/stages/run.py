@@ -1,7 +1,6 @@
 """A run folder: where a stage finds what came before it and leaves what it makes."""
 
 import datetime
-import hashlib
 import json
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
@@ -178,15 +177,6 @@ class Run:
                 f"{self.folder / stage}: this stage was begun otherwise ({'; '.join(changes)}): "
                 "give --fresh to move it aside and start over, or another --run-dir"
             )
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        for block in iter(lambda: file.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def write_text(path: Path, text: str) -> None:
