@@ -224,3 +224,16 @@ def test_a_file_that_is_no_parameter_file_is_refused(tmp_path, content):
     (tmp_path / "net.params").write_bytes(content)
     with pytest.raises(UserError, match=r"net\.params"):
         read_parameters(tmp_path / "net.params")
+
+
+@pytest.mark.parametrize(("encoder", "classes"), [("vgg16", 19), ("small", 16), ("resnet101", 16)])
+def test_a_released_file_of_another_model_is_told_by_its_encoder_and_classes(tmp_path, encoder, classes):
+    segmenter = Segmenter(encoder, classes)
+    stored = {key: param.shape for key, param in segmenter._collect_params_with_prefix().items()}
+    # Shapes suffice: tensors of a single value, but for the one that tells the number of classes.
+    arrays = {key: nd.zeros((1,)) for key in stored}
+    arrays["classifier.b1.bias"] = nd.zeros((classes,))
+    nd.save(str(tmp_path / "net.params"), arrays)
+    expected = f"of encoder small and 19 classes, but one of encoder {encoder} and {classes} classes: "
+    with pytest.raises(UserError, match=expected):
+        load_released(new("small"), tmp_path / "net.params")

@@ -12,12 +12,15 @@ from mxnet.base import MXNetError
 from gluon_madapt.atomic import replace_atomically
 from gluon_madapt.errors import UserError
 from gluon_madapt.hashing import sha256
+from gluon_madapt.models.encoders import ENCODERS
 from gluon_madapt.models.imagenet import CLASSIFIERS, parameter_shapes, recognize, require_classifier, structured_names
 from gluon_madapt.models.matching import Shapes, differences, listed
+from gluon_madapt.models.segmenter import Segmenter
 
 _log = logging.getLogger(__name__)
 
 _FC6 = "features.31.weight"
+_CLASSIFIER_BIAS = "classifier.b1.bias"
 
 
 def read_parameters(path: Path) -> Dict[str, nd.NDArray]:
@@ -49,7 +52,7 @@ def load_released(net, path: Path) -> None:
     stored = read_parameters(path)
     problem = differences(_shapes(params), _shapes(stored))
     if problem:
-        raise UserError(f"{path}: does not fit this network: {problem}")
+        raise UserError(f"{path}: does not fit this network{_mistaken_for_this(net, stored)}: {problem}")
     _assign(params, stored, path)
 
 
@@ -113,6 +116,21 @@ def _kind(path: Path) -> str:
     if path.suffix in {".pth", ".pt", ".safetensors"}:
         return " but one of PyTorch: convert it with tools/convert_pretrained.py"
     return " but an archive, as checkpoints of this project are" if zipfile.is_zipfile(path) else ""
+
+
+def _mistaken_for_this(net, stored: Dict[str, nd.NDArray]) -> str:
+    """Say of what other segmenter the parameters are: of another encoder or number of classes."""
+    if _CLASSIFIER_BIAS not in stored:
+        return ""
+    classes = stored[_CLASSIFIER_BIAS].shape[0]
+    for encoder in ENCODERS:
+        names = Segmenter(encoder, classes)._collect_params_with_prefix().keys()
+        if names == stored.keys() and (encoder, classes) != (net.encoder_name, net.num_classes):
+            return (
+                f", of encoder {net.encoder_name} and {net.num_classes} classes, "
+                f"but one of encoder {encoder} and {classes} classes"
+            )
+    return ""
 
 
 def _mistaken_for(encoder: str, stored: Dict) -> str:
