@@ -38,6 +38,20 @@ def test_parameter_keys_and_shapes_are_the_released_ones(released):
     assert found == keys
 
 
+@pytest.mark.parametrize(("encoder", "classes"), [("resnet101", 16), ("vgg16", 19)])
+def test_the_other_number_of_classes_changes_the_classifiers_shapes_alone(encoder, classes):
+    net = Segmenter(encoder, classes)
+    net.initialize()
+    net(nd.zeros((1, 3, 64, 64)))
+    listed, name, *_ = RELEASED[encoder]
+    expected = dict(line.split() for line in (GOLDEN / f"{name}_keys.txt").read_text().splitlines())
+    for key, shape in expected.items():
+        if key.startswith("classifier."):
+            assert shape.split("x")[0] == str(listed)
+            expected[key] = "x".join([str(classes), *shape.split("x")[1:]])
+    assert {k: "x".join(map(str, p.shape)) for k, p in net._collect_params_with_prefix().items()} == expected
+
+
 @pytest.mark.parametrize("hybridize", [False, True])
 def test_outputs_equal_the_released_networks(released, hybridize):
     net, image, golden, _ = released
