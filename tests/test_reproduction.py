@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from gluon_madapt.reproduction.plan import Plan
 from gluon_madapt.reproduction.results import Line, Result, mean_and_deviation, write_table
 from gluon_madapt.reproduction.rows import CONFIGS, rows_of
 from gluon_madapt.reproduction.table import Reproduction
+from gluon_madapt.stages.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from gluon_madapt.stages.run import STAGE_TOOLS
 
 FULL_SIZE = {name: ROOT / "configs" / f"{name}.yaml" for names in CONFIGS.values() for name in names}
@@ -173,6 +175,8 @@ def test_a_table_is_written_three_times_over(reproduced):
     assert text in done[1].stdout
     for expected in (f"{score['miou']:.1f}", f"{score['miou'] - 38.1:+.1f}", "quoted from ref 48", score["trained_by"]):
         assert expected in text
+    lines = [line for line in text.splitlines() if line.startswith("| source only, ") and "quoted" not in line]
+    assert [line.split("|")[1].strip() for line in lines[:3]] == ["source only, resnet101", *["source only, small"] * 2]
     records = list(csv.DictReader((folder / "run" / "tables" / "table-1.csv").open()))
     assert float(records[0]["reproduced"]) == score["miou"]
     assert float(records[0]["published road"]) == 64.3
@@ -211,6 +215,17 @@ def test_scores_of_another_checkpoint_or_protocol_do_not_count(reproduced, tiny_
     other = Plan(ROOT, CONFIG, [*settings, "evaluation.short_side.source=64"], None, folder / "run")
     assert other.scores_of(other.add(row)) is None
     assert other.states() == {"source": "done", "score source": "to run"}
+
+
+def test_a_stage_that_was_stopped_is_to_be_finished(reproduced, tiny_world, tmp_path):
+    folder, _ = reproduced
+    shutil.copytree(folder / "run" / "source", tmp_path / "source")
+    path = tmp_path / "source" / "checkpoint.npz"
+    checkpoint = read_checkpoint(path)
+    write_checkpoint(path, Checkpoint(dict(checkpoint.meta, iteration=1), checkpoint.arrays))
+    plan = Plan(ROOT, CONFIG, small_settings(tiny_world, iterations=2), None, tmp_path)
+    plan.add(rows_of(1, plan.run.experiment)[0])
+    assert plan.states() == {"source": "to finish: 1 of 2 iterations are done", "score source": "to run"}
 
 
 def test_a_stage_that_was_begun_otherwise_is_refused_before_anything_runs(reproduced, tiny_world):

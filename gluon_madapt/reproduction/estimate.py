@@ -20,11 +20,11 @@ from gluon_madapt.labels import IGNORE
 from gluon_madapt.models.interpolation import resize_like
 from gluon_madapt.models.objectives import SupervisedPass
 from gluon_madapt.proxies import adversarial_confidence, compute_thresholds, label_image
-from gluon_madapt.reproduction.plan import Plan, Step
+from gluon_madapt.reproduction.plan import DONE, TO_FINISH, Plan, Step
 from gluon_madapt.stages.adversarial import AdversarialStep
 from gluon_madapt.stages.loop import segmenter_trainer
 from gluon_madapt.stages.networks import new_discriminators, new_segmenter
-from gluon_madapt.stages.run import CHECKPOINT, Run
+from gluon_madapt.stages.run import Run
 from gluon_madapt.stages.scoring import protocol_of
 
 _log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class Estimate:
     def __init__(self):
         self._measured: Dict[str, float] = {}
 
-    def seconds(self, step: Step) -> Optional[float]:
+    def seconds(self, step: Step, iterations_done: int = 0) -> Optional[float]:
         """Return how long what is left of a step will take, or None where the number of its images is unknown."""
         run, experiment = step.run, step.run.experiment
         if step.scores:
@@ -67,8 +67,7 @@ class Estimate:
         else:
             key, measure = (settings.batch_size, settings.input), _supervised
         each = self._once(run, (step.stage, *key), lambda: measure(run, step.stage))
-        begun = (run.folder / step.stage / CHECKPOINT).exists()
-        return each * (settings.iterations - (run.progress(step.stage)[0] if begun else 0))
+        return each * (settings.iterations - iterations_done)
 
     def describe(self, plans: Sequence[Plan]) -> str:
         """Lay out what the plans come to: each step with its state and work, and the time that is left."""
@@ -77,10 +76,11 @@ class Estimate:
             states = plan.states()
             for step in plan.steps.values():
                 state = states[step.name]
-                seconds = 0.0 if state == "done" else self.seconds(step)
+                behind = step.run.progress(step.stage)[0] if state.startswith(TO_FINISH) else 0
+                seconds = 0.0 if state == DONE else self.seconds(step, behind)
                 unknown |= seconds is None
                 total += seconds or 0.0
-                rows.append((step.name, state, _work(step), "-" if state == "done" else in_words(seconds)))
+                rows.append((step.name, state, _work(step), "-" if state == DONE else in_words(seconds)))
         table = text_table(("step", "state", "work", "time on this machine"), rows)
         left = "and what is not known" * unknown
         return f"{table}\n\ntime left, one command after the other: {in_words(total)} {left}".rstrip()

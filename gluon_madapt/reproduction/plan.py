@@ -26,6 +26,9 @@ _DECIDES = {
     "retrain": ("retrain",),
 }
 
+# States of a step.
+DONE, TO_FINISH, TO_RUN = "done", "to finish", "to run"
+
 
 class Step(NamedTuple):
     """One command: a stage or a scoring.
@@ -121,7 +124,7 @@ class Plan:
         return self.steps.setdefault(name, step)
 
     def states(self) -> Dict[str, str]:
-        """Return by name what there is of each step: "done", "to run", or "to finish, N of M iterations done".
+        """Return by name what there is of each step: "done", "to run", or "to finish: N of M iterations are done".
 
         Raises
         ------
@@ -130,8 +133,8 @@ class Plan:
         """
         states: Dict[str, str] = {}
         for step in self.steps.values():
-            ready = all(states[name] == "done" for name in step.needs)
-            states[step.name] = "to run" if self._fresh else self._state(step, ready)
+            ready = all(states[name] == DONE for name in step.needs)
+            states[step.name] = TO_RUN if self._fresh else self._state(step, ready)
         return states
 
     def scores_of(self, step: Step) -> Optional[Dict]:
@@ -149,7 +152,7 @@ class Plan:
     def jobs(self) -> List[Job]:
         """Return what is not done yet as jobs."""
         states = self.states()
-        left = [step for step in self.steps.values() if states[step.name] != "done"]
+        left = [step for step in self.steps.values() if states[step.name] != DONE]
         names = {step.name for step in left}
         logs = self.folder / "logs"
         return [
@@ -188,17 +191,17 @@ class Plan:
 
     def _state(self, step: Step, ready: bool) -> str:
         if step.scores:
-            return "done" if ready and self.scores_of(step) else "to run"
+            return DONE if ready and self.scores_of(step) else TO_RUN
         step.run.refuse_changes(step.stage, self._inputs(step) if ready else None)
         folder = step.run.folder / step.stage
         if step.stage == "proxies":
-            return "done" if ready and (folder / METRICS).exists() else "to run"
+            return DONE if ready and (folder / METRICS).exists() else TO_RUN
         if not (folder / CHECKPOINT).exists():
-            return "to run"
+            return TO_RUN
         done, iterations = step.run.progress(step.stage)
         if done < iterations:
-            return f"to finish, {done} of {iterations} iterations done"
-        return "done" if ready else "to run"
+            return f"{TO_FINISH}: {done} of {iterations} iterations are done"
+        return DONE if ready else TO_RUN
 
     def _inputs(self, step: Step) -> Dict[str, str]:
         """Return those inputs of a stage that tell whether it came from the stages before as they are now."""

@@ -114,7 +114,11 @@ def _three_rows(line: Line, classes: Sequence[str], means: Dict[str, str]) -> Li
         reproduced.append(mean_and_deviation(line.values(key)))
         differences.append(_difference(line.values(key), published[key]))
     return [
-        (method, "published", *_printed_cells(dict(published, iou=list(published["iou"].values())), means)),
+        (
+            f"{line.row.text}, {published['backbone']}",
+            "published",
+            *_printed_cells(dict(published, iou=list(published["iou"].values())), means),
+        ),
         (method, "reproduced", *reproduced),
         (method, "difference", *differences),
     ]

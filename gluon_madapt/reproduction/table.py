@@ -6,7 +6,7 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 from gluon_madapt.config import load_experiment
 from gluon_madapt.errors import UserError
 from gluon_madapt.reproduction.jobs import Job, run_jobs
-from gluon_madapt.reproduction.plan import Plan, Step
+from gluon_madapt.reproduction.plan import DONE, Plan, Step
 from gluon_madapt.reproduction.results import Line, Result
 from gluon_madapt.reproduction.rows import Row, rows_of
 from gluon_madapt.stages.run import Run
@@ -120,7 +120,7 @@ class Reproduction:
         for plan in self.plans:
             states = plan.states()
             for step in plan.steps.values():
-                if states[step.name] != "done":
+                if states[step.name] != DONE:
                     lines += _missing(step)
         return list(dict.fromkeys(lines))
 
