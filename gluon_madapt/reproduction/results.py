@@ -113,12 +113,9 @@ def _three_rows(line: Line, classes: Sequence[str], means: Dict[str, str]) -> Li
     for key in means:
         reproduced.append(mean_and_deviation(line.values(key)))
         differences.append(_difference(line.values(key), published[key]))
+    printed = dict(published, iou=list(published["iou"].values()))
     return [
-        (
-            f"{line.row.text}, {published['backbone']}",
-            "published",
-            *_printed_cells(dict(published, iou=list(published["iou"].values())), means),
-        ),
+        (f"{line.row.text}, {published['backbone']}", "published", *_printed_cells(printed, means)),
         (method, "reproduced", *reproduced),
         (method, "difference", *differences),
     ]
