@@ -9,6 +9,7 @@ from typing import Callable, List, NoReturn, Sequence
 
 from gluon_madapt.config import ConfigError, load_experiment
 from gluon_madapt.errors import FailureError, UserError
+from gluon_madapt.provenance import code_version
 
 
 class ToolParser(argparse.ArgumentParser):
@@ -62,9 +63,10 @@ def experiment_parser(
 def seed_list(text: str) -> List[int]:
     """Parse the value of --seeds: different numbers with commas between them."""
     words = text.split(",")
-    if not all(word.isdecimal() for word in words) or len(set(words)) < len(words):
+    seeds = [int(word) for word in words if word.isdecimal()]
+    if len(set(seeds)) < len(words):
         raise argparse.ArgumentTypeError(f"{text}: expected different numbers with commas between them, as in 0,1,2")
-    return [int(word) for word in words]
+    return seeds
 
 
 def open_run(arguments: argparse.Namespace):
@@ -84,6 +86,7 @@ def run_tool(main: Callable[[Sequence[str]], None]) -> NoReturn:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("matplotlib").setLevel(logging.WARNING)
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    code_version()  # before the checkout can change under a process that runs for days
     try:
         main(sys.argv[1:])
     except (UserError, ConfigError, FailureError) as error:

@@ -3,6 +3,7 @@
 import subprocess
 from functools import lru_cache
 from pathlib import Path
+from typing import List, Sequence
 
 from gluon_madapt import __version__
 
@@ -21,6 +22,11 @@ def code_version() -> str:
         return __version__
     changed = ".changed" if _git("status", "--porcelain", "--untracked-files=no") else ""
     return f"{__version__}+g{commit}{changed}"
+
+
+def with_this_code(before: Sequence[str]) -> List[str]:
+    """Return the versions behind a result: those behind what it was made from, and this one."""
+    return list(dict.fromkeys([*before, code_version()]))
 
 
 def _git(*arguments: str) -> str:

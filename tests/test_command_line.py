@@ -89,11 +89,11 @@ def test_eval_reads_the_parameter_file_like_the_checkpoint(run, tmp_path):
         "short_side": 32,
         "scales": [1.0],
         "mirror": False,
-        "refresh": 0,
+        "refresh": None,
     }
     assert found[0]["protocol"] == found[1]["protocol"] == protocol
     assert (found[0]["seed"], found[0]["iteration"]) == (1, 3)
-    assert found[0]["trained_by"] == found[0]["scored_by"]
+    assert found[0]["trained_by"] == [found[0]["scored_by"]]
     assert found[0]["images"] == 2
 
 

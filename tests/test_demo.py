@@ -31,7 +31,7 @@ def test_it_ends_with_the_table_and_the_gain(demo):
     *_, last = done.stdout.strip().splitlines()
     found = re.fullmatch(r"demo: source-only (.+) mIoU -> adapted (.+) mIoU \(gain (.+)\) in \d+ s", last)
     rows = json.loads((folder / "runs" / "demo" / "tables" / "table-3.json").read_text())["rows"]
-    means = {row["row"]: row["mean"] for row in rows}
+    means = {row["row"]: row["reproduced"].get("miou", {}).get("mean") for row in rows}
     assert found.group(1) == f"{means['source only']:.1f}"
     assert found.group(2) == f"{means['two discriminators, proxies']:.1f}"
     assert [row for row, mean in means.items() if mean is None] == ["control: adversarial weights 0, proxies"]

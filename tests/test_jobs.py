@@ -6,13 +6,18 @@ import pytest
 from gluon_madapt.errors import UserError
 from gluon_madapt.reproduction.jobs import Job, run_jobs
 
+# Until the other job has said its process id.
+WAIT = "import sys, time; [time.sleep(0.05) for _ in range(200) if len(open('long.log').readlines()) < 2]"
+
 
 def python(code):
     return (sys.executable, "-c", code)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_jobs_run_after_what_they_need(tmp_path, workers):
+def test_jobs_run_after_what_they_need(tmp_path, workers, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+
     def write(name):
         return python(
             f"import os; open(r'{tmp_path}/order', 'a').write(f'{name} {{os.environ[\"OMP_NUM_THREADS\"]}} ')"
@@ -24,20 +29,23 @@ def test_jobs_run_after_what_they_need(tmp_path, workers):
         Job("a", write("a"), tmp_path / "logs" / "a.log"),
     ]
     done = []
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     run_jobs(jobs, workers, lambda job: done.append(job.name))
     assert done == ["a", "b", "c"]
-    threads = "1" if workers > 1 else os.environ["OMP_NUM_THREADS"]
+    threads = 1 if workers > 1 else 3
     assert (tmp_path / "order").read_text() == f"a {threads} b {threads} c {threads} "
     assert (tmp_path / "logs" / "a.log").read_text().startswith(f"$ {sys.executable} -c ")
 
 
-def test_a_failing_command_ends_it_all_with_its_last_line_and_log(tmp_path):
+def test_a_failing_command_ends_it_all_with_its_error_and_log(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     jobs = [
-        Job("long", python("import time; time.sleep(600)"), tmp_path / "long.log"),
-        Job("bad", python("import sys; print('error: no such thing'); sys.exit(2)"), tmp_path / "bad.log"),
+        Job("long", python("import os, time; print(os.getpid(), flush=True); time.sleep(600)"), tmp_path / "long.log"),
+        Job("bad", python(f"{WAIT}; print('error: no such thing\\nmore'); sys.exit(2)"), tmp_path / "bad.log"),
         Job("never", python("pass"), tmp_path / "never.log", ("bad",)),
     ]
     with pytest.raises(UserError, match=r"bad: error: no such thing \(exit status 2; see .*bad\.log\)"):
         run_jobs(jobs, 2, lambda job: None)
     assert not (tmp_path / "never.log").exists()
+    pid = int((tmp_path / "long.log").read_text().splitlines()[-1])
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)

@@ -16,7 +16,8 @@ from gluon_madapt.errors import UserError
 from gluon_madapt.reproduction.estimate import Estimate, in_words
 from gluon_madapt.reproduction.plan import Plan
 from gluon_madapt.reproduction.results import Line, Result, mean_and_deviation, write_table
-from gluon_madapt.reproduction.rows import CONFIGS, rows_of
+from gluon_madapt.reproduction.rows import CONFIGS, departures, rows_of
+from gluon_madapt.reproduction.states import states_of
 from gluon_madapt.reproduction.table import Reproduction
 from gluon_madapt.stages.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from gluon_madapt.stages.run import STAGE_TOOLS
@@ -91,11 +92,6 @@ def test_table_4_shares_all_but_labels_and_retraining():
     assert middle.run.experiment.proxies.p1 == 0.6, "the paper's own setting is the experiment itself"
 
 
-def test_an_ablation_that_the_experiment_already_is_has_no_folder_of_its_own():
-    plan, _ = plan_of(3, overrides=["adversarial.discriminators=1"])
-    assert "one_discriminator/adversarial" not in plan.steps
-
-
 def test_ablations_are_complete_experiments_too():
     base = load_experiment(FULL_SIZE["gta5_resnet101"])
     for path in sorted((ROOT / "configs" / "ablations").glob("*.yaml")):
@@ -106,9 +102,29 @@ def test_ablations_are_complete_experiments_too():
         assert len(changed) == 1 + bool(expected)
 
 
-def test_a_table_of_another_source_is_refused():
-    with pytest.raises(UserError, match="table 2 is SYNTHIA to Cityscapes: the source of experiment mini-gta5 is gta5"):
-        plan_of(2)
+@pytest.mark.parametrize(
+    ("table", "override", "message"),
+    [
+        (2, "seed=1", "table 2 is SYNTHIA to Cityscapes, with data.source.dataset = synthia: .* mini-gta5 has gta5"),
+        (1, "classes=16", "with classes = 19: experiment mini-gta5 has 16"),
+        (3, "adversarial.discriminators=1", "with adversarial.discriminators = 2: experiment mini-gta5 has 1"),
+        (4, "evaluation.refresh=5", "with evaluation.refresh = 0: experiment mini-gta5 has 5"),
+        (3, "adversarial.lambda_1=0", "table 3 sets adversarial.lambda_1 and lambda_2 to 0 itself"),
+    ],
+)
+def test_an_experiment_that_the_rows_are_not_true_of_is_refused(table, override, message):
+    with pytest.raises(UserError, match=message):
+        plan_of(table, overrides=[override])
+
+
+def test_no_number_of_resnet101_stands_beside_vgg16():
+    assert not any(row.published for row in rows_of(3, load_experiment(FULL_SIZE["gta5_vgg16"])))
+
+
+@pytest.mark.parametrize(("table", "name"), [(1, "gta5_vgg16"), (2, "synthia_resnet101"), (4, "gta5_resnet101")])
+def test_the_published_experiments_depart_from_the_paper_in_nothing(table, name):
+    assert departures(table, load_experiment(FULL_SIZE[name], ["data.source.root=x", "seed=9"]), ROOT) == []
+    assert departures(table, load_experiment(FULL_SIZE[name], ["source.iterations=9"]), ROOT) == ["source.iterations"]
 
 
 @pytest.mark.parametrize("name", sorted(FULL_SIZE))
@@ -164,23 +180,26 @@ def test_a_table_is_written_three_times_over(reproduced):
     folder, done = reproduced
     assert done[1].returncode == 0, done[1].stderr
     written = json.loads((folder / "run" / "tables" / "table-1.json").read_text())
+    assert "source.iterations" in written["rows"][0]["departures_from_the_paper"]
     source = written["rows"][0]
     (result,) = source["results"]
     score = json.loads((folder / "run" / "scores" / "source.json").read_text())
-    assert source["mean"] == result["scores"]["miou"] == score["miou"]
+    assert source["reproduced"]["miou"]["mean"] == result["scores"]["miou"] == score["miou"]
     assert result["seed"] == 1
     assert result["run_folder"] == "run"
-    assert score["trained_by"] == score["scored_by"]
+    assert score["trained_by"] == [score["scored_by"]]
     text = (folder / "run" / "tables" / "table-1.md").read_text()
     assert text in done[1].stdout
-    for expected in (f"{score['miou']:.1f}", f"{score['miou'] - 38.1:+.1f}", "quoted from ref 48", score["trained_by"]):
+    for expected in (f"{score['miou']:.1f}", f"{score['miou'] - 38.1:+.1f}", "quoted from ref 48", score["scored_by"]):
         assert expected in text
     lines = [line for line in text.splitlines() if line.startswith("| source only, ") and "quoted" not in line]
     assert [line.split("|")[1].strip() for line in lines[:3]] == ["source only, resnet101", *["source only, small"] * 2]
     records = list(csv.DictReader((folder / "run" / "tables" / "table-1.csv").open()))
-    assert float(records[0]["reproduced"]) == score["miou"]
-    assert float(records[0]["published road"]) == 64.3
-    assert float(records[0]["reproduced road"]) == score["iou"]["road"]
+    assert float(records[0]["miou reproduced"]) == score["miou"]
+    assert float(records[0]["road published"]) == 64.3
+    assert float(records[0]["road reproduced"]) == score["iou"]["road"]
+    assert float(records[0]["road difference"]) == pytest.approx(score["iou"]["road"] - 64.3)
+    assert (records[-1]["state"], records[-1]["row"]) == ("quoted from ref 48", "CBST")
 
 
 def test_what_is_done_is_not_done_again(reproduced):
@@ -200,52 +219,164 @@ def test_what_is_done_is_not_done_again(reproduced):
 def test_rows_that_were_not_run_say_so(reproduced):
     folder, done = reproduced
     rows = json.loads((folder / "run" / "tables" / "table-4.json").read_text())["rows"]
-    assert [row["row"] for row in rows if row["mean"] is not None] == ["p1 0.5, p2 0.8", "p1 0.6, p2 0.8"]
+    assert [row["row"] for row in rows if row["reproduced"]] == ["p1 0.5, p2 0.8", "p1 0.6, p2 0.8"]
     assert sum("  not run |" in line and "p1 1.0" in line for line in done[4].stdout.splitlines()) == 8
     assert "13 of 15 results were not run yet" in done[4].stdout
 
 
-def test_scores_of_another_checkpoint_or_protocol_do_not_count(reproduced, tiny_world):
-    folder, _ = reproduced
-    settings = small_settings(tiny_world, iterations=2)
-    plan = Plan(ROOT, CONFIG, settings, None, folder / "run")
-    row = rows_of(1, plan.run.experiment)[0]
-    assert plan.scores_of(plan.add(row)) is not None
-    assert set(plan.states().values()) == {"done"}
-    other = Plan(ROOT, CONFIG, [*settings, "evaluation.short_side.source=64"], None, folder / "run")
-    assert other.scores_of(other.add(row)) is None
-    assert other.states() == {"source": "done", "score source": "to run"}
+@pytest.fixture
+def copied(reproduced, tmp_path):
+    """A copy of the run folder, to be spoilt."""
+    shutil.copytree(reproduced[0] / "run", tmp_path / "run")
+    return tmp_path / "run"
 
 
-def test_a_stage_that_was_stopped_is_to_be_finished(reproduced, tiny_world, tmp_path):
-    folder, _ = reproduced
-    shutil.copytree(folder / "run" / "source", tmp_path / "source")
-    path = tmp_path / "source" / "checkpoint.npz"
+def found_in(folder, world, *overrides):
+    """Return the states of what Table 1 needs, by step."""
+    plan = Plan(ROOT, CONFIG, [*small_settings(world, iterations=2), *overrides], None, folder)
+    for row in rows_of(1, plan.run.experiment):
+        plan.add(row)
+    return states_of(plan)
+
+
+def other_images(tree, out, below):
+    """Copy a data set with one image of another size in bytes."""
+    shutil.copytree(tree, out)
+    one = next((out / below).rglob("*.png"))
+    one.write_bytes(one.read_bytes() + b" ")
+    return out
+
+
+def rewrite(path, **meta):
     checkpoint = read_checkpoint(path)
-    write_checkpoint(path, Checkpoint(dict(checkpoint.meta, iteration=1), checkpoint.arrays))
-    plan = Plan(ROOT, CONFIG, small_settings(tiny_world, iterations=2), None, tmp_path)
-    plan.add(rows_of(1, plan.run.experiment)[0])
-    assert plan.states() == {"source": "to finish: 1 of 2 iterations are done", "score source": "to run"}
+    write_checkpoint(path, Checkpoint(dict(checkpoint.meta, **meta), checkpoint.arrays))
 
 
-def test_a_stage_that_was_begun_otherwise_is_refused_before_anything_runs(reproduced, tiny_world):
-    folder, _ = reproduced
-    settings = [*small_settings(tiny_world, iterations=2), "source.learning_rate=0.5"]
-    plan = Plan(ROOT, CONFIG, settings, None, folder / "run")
-    plan.add(rows_of(1, plan.run.experiment)[1])
-    with pytest.raises(
-        UserError, match=r"source: this stage was begun otherwise \(source.learning_rate was 0.04, now 0.5"
-    ):
-        plan.states()
+def test_all_is_done(copied, tiny_world):
+    assert {state.kind for state in found_in(copied, tiny_world).values()} == {"done"}
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", "{}", '{"miou": 3}'])
+def test_scores_that_are_not_whole_are_made_again(copied, tiny_world, content):
+    path = copied / "scores" / "source.json"
+    path.unlink()
+    if content is not None:
+        path.write_text(content)
+    found = found_in(copied, tiny_world)
+    assert found["score source"].kind == "to run"
+    assert found["retrain"].kind == "done"
+
+
+def test_scores_by_another_protocol_are_made_again(copied, tiny_world):
+    assert found_in(copied, tiny_world, "evaluation.short_side.source=64")["score source"].kind == "to run"
+
+
+def test_scores_on_other_images_are_made_again(copied, tiny_world, tmp_path):
+    city = other_images(tiny_world / "cityscapes", tmp_path / "city", "leftImg8bit/val")
+    assert found_in(copied, tiny_world, f"data.val.root={city}")["score source"].kind == "to run"
+
+
+def test_scores_of_another_checkpoint_are_made_again(copied, tiny_world):
+    path = copied / "scores" / "source.json"
+    path.write_text(json.dumps(dict(json.loads(path.read_text()), checkpoint_sha256="0" * 64)))
+    assert found_in(copied, tiny_world)["score source"].kind == "to run"
+
+
+def test_stages_made_from_other_images_are_refused(copied, tiny_world, tmp_path):
+    gta5 = other_images(tiny_world / "gta5", tmp_path / "gta5", "images")
+    state = found_in(copied, tiny_world, f"data.source.root={gta5}")["source"]
+    assert state.kind == "refused"
+    assert "made from.images was " in state.why
+
+
+def test_stages_made_from_another_checkpoint_are_refused(copied, tiny_world):
+    rewrite(copied / "source" / "checkpoint.npz", seed=5)
+    found = found_in(copied, tiny_world)
+    assert found["source"].kind == "done"
+    assert found["adversarial"].kind == "refused"
+    assert "made from.checkpoint was " in found["adversarial"].why
+    assert found["retrain"].kind == "to run"
+
+
+def test_stages_begun_with_other_settings_are_refused(copied, tiny_world):
+    state = found_in(copied, tiny_world, "source.learning_rate=0.5")["source"]
+    assert "was made otherwise (source.learning_rate was 0.04, now 0.5): move that folder away" in state.why
+
+
+def test_a_checkpoint_of_unknown_origin_is_refused(copied, tiny_world):
+    (copied / "source" / "inputs.json").unlink()
+    assert "what it was made from is not known" in found_in(copied, tiny_world)["source"].why
+
+
+@pytest.mark.parametrize("name", ["source/inputs.json", "source/config.yaml", "proxies/metrics.json"])
+@pytest.mark.parametrize("content", ["", "[1", "7"])
+def test_damaged_records_are_named(copied, tiny_world, name, content):
+    (copied / name).write_text(content)
+    found = found_in(copied, tiny_world)
+    assert any(name in state.why and "damaged" in state.why for state in found.values())
+
+
+def test_a_stage_that_was_stopped_is_to_be_finished(copied, tiny_world):
+    rewrite(copied / "source" / "checkpoint.npz", iteration=1)
+    found = found_in(copied, tiny_world)
+    assert (found["source"].kind, found["source"].iterations) == ("to finish", 1)
+    assert found["adversarial"].kind == "to run"
+
+
+def test_a_fresh_start_moves_all_aside_and_can_be_interrupted(copied, tiny_world):
+    settings = small_settings(tiny_world, iterations=2)
+    reproduction = Reproduction(ROOT, 1, [CONFIG], settings, folder=copied)
+    reproduction.start_over()
+    (plan,) = reproduction.plans
+    assert {state.kind for state in states_of(plan).values()} == {"to run"}
+    assert all(not any(one.scores for one in line.results) for line in reproduction.lines())
+    names = {path.name.split(".")[0] for path in copied.glob("*.old")}
+    assert names == {"source", "adversarial", "proxies", "cache", "retrain", "scores"}
+    assert not reproduction.refused()
+
+
+def test_rows_that_are_not_wanted_show_no_numbers_of_other_settings(copied, tiny_world):
+    settings = [*small_settings(tiny_world, iterations=2), "retrain.learning_rate=0.3"]
+    reproduction = Reproduction(ROOT, 1, [CONFIG], settings, folder=copied, wanted=["source only"])
+    source, adapted = reproduction.lines()
+    assert source.values("miou")
+    assert not adapted.values("miou")
+    assert not reproduction.refused()
+
+
+def test_a_row_is_chosen_by_its_name_or_by_a_part_of_it():
+    def chosen(*wanted):
+        (plan,) = Reproduction(ROOT, 4, [CONFIG], wanted=wanted).plans
+        return [step.scores.parent.parent.name for step in plan.steps.values() if step.scores]
+
+    assert chosen("p1 1.0, p2 0.4") == ["p1_1.0_p2_0.4"], "and not 0.48"
+    assert len(chosen("p1 0.8")) == 3
+    with pytest.raises(UserError, match="no row is called p3: expected one of these"):
+        chosen("p1 0.8", "p3")
+
+
+def test_two_experiments_of_one_name_are_refused():
+    with pytest.raises(UserError, match="would hold two experiments of one name"):
+        Reproduction(ROOT, 1, [CONFIG, CONFIG])
+
+
+def test_a_joint_pass_can_be_measured(tiny_world, monkeypatch):
+    monkeypatch.setattr("gluon_madapt.reproduction.estimate._PIXELS", 64 * 32)
+    plan, _ = plan_of(3, overrides=[*small_settings(tiny_world), "adversarial.joint_pass=true"])
+    assert Estimate().seconds(plan.steps["adversarial"]) > 0
 
 
 def test_means_and_deviations(tmp_path):
-    assert [mean_and_deviation(values) for values in ([], [36.25], [36.0, 37.0])] == ["not run", "36.2", "36.5 ± 0.7"]
+    found = [mean_and_deviation(values, 2) for values in ([], [36.25], [36.0, 37.0])]
+    assert found == ["not run", "36.2 (1 of 2 seeds)", "36.5 ± 0.7"]
     row = rows_of(3, load_experiment(CONFIG))[0]
-    scored = [Result(seed, "run", {"miou": miou, "iou": {}, "trained_by": "x", "scored_by": "x"})
+    scored = [Result(seed, "run", {"miou": miou, "iou": {}, "trained_by": ["x"], "scored_by": "x"})
               for seed, miou in enumerate((30.0, 32.0))]  # fmt: skip
-    text = write_table(3, [Line("mini", "small", row, [*scored, Result(2, "run", None)])], tmp_path, "the command")
+    text = write_table(
+        3, [Line("mini", "small", row, [*scored, Result(2, "run", None)], ["classes"])], tmp_path, "command"
+    )
     assert "31.0 ± 1.4" in text
     assert "-7.1" in text
     assert "1 of 3 results were not run yet" in text
-    assert "of another network, or on other data" in text
+    assert "31.0 ± 1.4 (2 of 3 seeds)" in text
+    assert "mini departs from the paper's settings (classes): compare the order of the rows" in text

@@ -9,11 +9,12 @@ from gluon_madapt.command import ToolParser, run_tool, seed_list
 from gluon_madapt.config import load_experiment
 from gluon_madapt.data import open_dataset, proxy_path
 from gluon_madapt.data.files import read_train_ids
+from gluon_madapt.errors import UserError
 from gluon_madapt.evaluation import predict_labels
 from gluon_madapt.miniworld import make_miniworld
 from gluon_madapt.report import picture_strip
 from gluon_madapt.reproduction.results import write_table
-from gluon_madapt.reproduction.rows import ADAPTED, CONTROL_PROXIES, SOURCE_ONLY
+from gluon_madapt.reproduction.rows import ADAPTED, CONTROL_PROXIES, SOURCE_ONLY, rows_of
 from gluon_madapt.reproduction.table import Reproduction
 from gluon_madapt.stages import Run
 from gluon_madapt.stages.networks import load_any_segmenter
@@ -55,16 +56,15 @@ def main(arguments):
     if make_miniworld(options.data, 1, *options.world):
         say(began, f"drew the mini world: {options.data}")
     overrides = roots(options)
-    reproduction = Reproduction(
-        ROOT,
-        3,
-        [options.config],
-        overrides,
-        options.seeds,
-        folder=options.run_dir,
-        wanted=lambda text: text != CONTROL_PROXIES,  # a fifth of the time, for a row that a first look can do without
-        fresh=options.fresh,
-    )
+    rows = [row.text for row in rows_of(3, load_experiment(options.config, overrides))]
+    rows.remove(CONTROL_PROXIES)  # a fifth of the time, for a row that a first look can do without
+    where = {"overrides": overrides, "seeds": options.seeds, "folder": options.run_dir}
+    reproduction = Reproduction(ROOT, 3, [options.config], wanted=rows, **where)
+    if options.fresh:
+        reproduction.start_over()
+    in_the_way = reproduction.refused()
+    if in_the_way:
+        raise UserError("; ".join(in_the_way))
     reproduction.run(2, lambda row, miou: say(began, f"{row:<50} {miou:5.1f} mIoU"))
     command = shlex.join(["python", "tools/demo.py", *arguments])
     lines = reproduction.lines()

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def parse(arguments):
     parser = experiment_parser(
         __doc__,
-        fresh="start over: what is there is moved aside, stage by stage",
+        fresh="move aside what is there of all the stages that the table needs, and start over",
         default_configs="those of the paper's table, in configs/",
     )
     parser.add_argument("--table", type=int, choices=(1, 2, 3, 4), required=True, help="of the paper")
@@ -22,7 +22,10 @@ def parse(arguments):
         "--seeds", type=seed_list, metavar="N,N", help="train once with each, in RUN/seed-N; mean and deviation"
     )
     parser.add_argument(
-        "--row", action="append", metavar="TEXT", help="run the rows whose name contains TEXT; may be given again"
+        "--row",
+        action="append",
+        metavar="TEXT",
+        help="run the row called TEXT, or else those with it in their names; may be given again",
     )
     parser.add_argument("--jobs", type=positive, default=1, metavar="N", help="commands side by side (default: 1)")
     parser.add_argument(
@@ -53,23 +56,22 @@ def main(arguments):
         ROOT,
         options.table,
         configs,
-        options.overrides,
-        options.seeds,
-        options.seed,
-        options.run_dir,
-        (lambda text: any(one in text for one in options.row)) if options.row else (lambda text: True),
-        options.fresh,
+        overrides=options.overrides,
+        seeds=options.seeds,
+        seed=options.seed,
+        folder=options.run_dir,
+        wanted=options.row,
     )
     command = shlex.join(["python", "tools/reproduce.py", *arguments])
-    missing = reproduction.missing()
     if options.dry_run:
-        print(Estimate().describe(reproduction.plans))
-        print("\nmissing:\n" + "\n".join(f"- {line}" for line in missing) if missing else "\nnothing is missing")
-        print(f"\n{markdown(options.table, reproduction.lines(), command)}", end="")
+        describe(reproduction, Estimate(), markdown(options.table, reproduction.lines(), command))
         return
-    if missing:
-        raise UserError("; ".join(missing))
-    out = options.out or (reproduction.folders[0] if len(configs) == 1 else options.run_dir or Path("runs")) / "tables"
+    if options.fresh:
+        reproduction.start_over()
+    in_the_way = reproduction.refused() or reproduction.missing()
+    if in_the_way:
+        raise UserError("; ".join(in_the_way))
+    out = options.out or default_out(reproduction, options)
     began = time.time()
 
     def write():
@@ -84,6 +86,21 @@ def main(arguments):
     write()
     reproduction.run(options.jobs, on_scored)
     print(f"\n{write()}\nwritten to {out}")
+
+
+def default_out(reproduction, options):
+    """Return where the table goes: seeds of their own have tables of their own."""
+    above = reproduction.folders[0] if len(reproduction.folders) == 1 else options.run_dir or Path("runs")
+    tables = above / "tables"
+    return tables if options.seeds is None else tables / f"seeds-{'-'.join(map(str, options.seeds))}"
+
+
+def describe(reproduction, estimate, table):
+    """Print the plan with its times, what is in the way or missing, and the table as it stands."""
+    print(estimate.describe(reproduction.plans))
+    for title, lines in (("in the way", reproduction.refused()), ("missing", reproduction.missing())):
+        print("\n".join([f"\n{title}:", *(f"- {line}" for line in lines or ["nothing"])]))
+    print(f"\n{table}", end="")
 
 
 if __name__ == "__main__":

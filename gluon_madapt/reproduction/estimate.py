@@ -20,7 +20,8 @@ from gluon_madapt.labels import IGNORE
 from gluon_madapt.models.interpolation import resize_like
 from gluon_madapt.models.objectives import SupervisedPass
 from gluon_madapt.proxies import adversarial_confidence, compute_thresholds, label_image
-from gluon_madapt.reproduction.plan import DONE, TO_FINISH, Plan, Step
+from gluon_madapt.reproduction.plan import Plan, Step
+from gluon_madapt.reproduction.states import DONE, TO_FINISH, states_of
 from gluon_madapt.stages.adversarial import AdversarialStep
 from gluon_madapt.stages.loop import segmenter_trainer
 from gluon_madapt.stages.networks import new_discriminators, new_segmenter
@@ -73,17 +74,20 @@ class Estimate:
         """Lay out what the plans come to: each step with its state and work, and the time that is left."""
         rows, total, unknown = [], 0.0, False
         for plan in plans:
-            states = plan.states()
+            states = states_of(plan)
             for step in plan.steps.values():
                 state = states[step.name]
-                behind = step.run.progress(step.stage)[0] if state.startswith(TO_FINISH) else 0
-                seconds = 0.0 if state == DONE else self.seconds(step, behind)
+                seconds = 0.0 if state.kind == DONE else self.seconds(step, state.iterations)
                 unknown |= seconds is None
                 total += seconds or 0.0
-                rows.append((step.name, state, _work(step), "-" if state == DONE else in_words(seconds)))
+                begun = f", after {state.iterations} iterations" if state.kind == TO_FINISH else ""
+                rows.append(
+                    (step.name, state.kind + begun, _work(step), "-" if state.kind == DONE else in_words(seconds))
+                )
         table = text_table(("step", "state", "work", "time on this machine"), rows)
         left = "and what is not known" * unknown
-        return f"{table}\n\ntime left, one command after the other: {in_words(total)} {left}".rstrip()
+        note = "(without reading files, and without scores along the way)"
+        return f"{table}\n\ntime left, one command after the other: {in_words(total)} {left}".rstrip() + f" {note}"
 
     def _once(self, run: Run, key: Tuple, measure: Callable[[], float]) -> float:
         name = json.dumps([run.experiment.classes, run.experiment.model.encoder, repr(key)])
@@ -141,7 +145,7 @@ def _adversarial(run: Run, stage: str) -> float:
     probed = _probed(settings.batch_size, source)
     net = new_segmenter(run)
     discriminators = new_discriminators(run, settings.discriminators, net.mid_channels)
-    step = AdversarialStep(net, discriminators, settings)
+    step = AdversarialStep(net, discriminators, settings.model_copy(update={"batch_size": probed}))
     images, labels = _images(run, probed, source), _labels(run, probed, source)
     target_images = _images(run, probed, target)
     return _measure(lambda: step(images, labels, target_images)) * settings.batch_size / probed
@@ -215,7 +219,8 @@ def _own_size(run: Run, which: str) -> Tuple[int, int]:
     try:
         return image_size(run.dataset(which, labelled=False).samples[0].image)
     except UserError:
-        return _SIZES.get(getattr(run.experiment.data, which).dataset, _SIZES["cityscapes"])
+        data = getattr(run.experiment.data, which)
+        return _SIZES.get(data.dataset if data else "", _SIZES["cityscapes"])
 
 
 def _count(run: Run, which: str) -> Optional[int]:

@@ -68,8 +68,11 @@ class _RunningJob:
     def __init__(self, job: Job, threads: Optional[str]):
         self.job = job
         environment = dict(os.environ, OMP_NUM_THREADS=threads) if threads else None
-        job.log.parent.mkdir(parents=True, exist_ok=True)
-        self._log = job.log.open("ab")
+        try:
+            job.log.parent.mkdir(parents=True, exist_ok=True)
+            self._log = job.log.open("ab")
+        except OSError as error:
+            raise UserError(f"{job.log}: cannot be written ({error.strerror}): choose another --run-dir") from None
         self._log.write(f"$ {shlex.join(job.command)}\n".encode())
         self._log.flush()
         self._process = subprocess.Popen(job.command, stdout=self._log, stderr=subprocess.STDOUT, env=environment)
@@ -80,17 +83,23 @@ class _RunningJob:
         if code is None:
             return False
         if code != 0:
-            last = self.last_line() or "no output"
             error = UserError if code == 2 else FailureError
-            raise error(f"{self.job.name}: {last} (exit status {code}; see {self.job.log})")
+            raise error(f"{self.job.name}: {self._reason()} (exit status {code}; see {self.job.log})")
         self._log.close()
         return True
 
     def last_line(self) -> str:
-        with self.job.log.open("rb") as file:
-            file.seek(max(0, self.job.log.stat().st_size - 2000))
-            lines = file.read().decode(errors="replace").strip().splitlines()
+        lines = self._last_lines()
         return lines[-1] if lines else ""
+
+    def _reason(self) -> str:
+        errors = [line for line in self._last_lines() if line.startswith("error: ")]
+        return (errors[-1:] or [self.last_line() or "no output"])[0]
+
+    def _last_lines(self) -> List[str]:
+        with self.job.log.open("rb") as file:
+            file.seek(max(0, self.job.log.stat().st_size - 4000))
+            return file.read().decode(errors="replace").strip().splitlines()
 
     def stop(self) -> None:
         self._process.terminate()

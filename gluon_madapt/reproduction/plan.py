@@ -1,22 +1,17 @@
-"""What the rows of a table need: the stages of an experiment and of its ablations, and what of them is there already.
+"""What the rows of a table need: the stages of an experiment and of its ablations.
 
 An ablation is a folder of its own within the run folder.  It shares every stage that none of its settings decides.
 """
 
-import json
 import sys
-from functools import lru_cache
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from gluon_madapt.config import Experiment, load_experiment, stated_settings
-from gluon_madapt.hashing import sha256
 from gluon_madapt.reproduction.jobs import Job
 from gluon_madapt.reproduction.rows import Row
 from gluon_madapt.stages.network_pass import CACHE
-from gluon_madapt.stages.proxies import METRICS
-from gluon_madapt.stages.run import CHECKPOINT, STAGE_TOOLS, STAGES, Run
-from gluon_madapt.stages.scoring import protocol_of
+from gluon_madapt.stages.run import CHECKPOINT, STAGE_TOOLS, STAGES, Run, move_aside
 
 # What decides the result of each stage, beside what decides that of the stage before.
 _DECIDES = {
@@ -25,9 +20,6 @@ _DECIDES = {
     "proxies": ("proxies",),
     "retrain": ("retrain",),
 }
-
-# States of a step.
-DONE, TO_FINISH, TO_RUN = "done", "to finish", "to run"
 
 
 class Step(NamedTuple):
@@ -47,8 +39,8 @@ class Step(NamedTuple):
         The steps that it takes its inputs from.
     after : tuple of str
         Steps that must not run at the same time, and come first if they are to be run.
-    scores : Path, optional
-        Where a scoring leaves its scores.
+    scores, checkpoint : Path, optional
+        Where a scoring leaves its scores, and what it scores.
     multi_scale : bool
         How it scores.
     """
@@ -59,6 +51,7 @@ class Step(NamedTuple):
     command: Tuple[str, ...]
     needs: Tuple[str, ...]
     scores: Optional[Path] = None
+    checkpoint: Optional[Path] = None
     multi_scale: bool = False
     after: Tuple[str, ...] = ()
 
@@ -80,8 +73,6 @@ class Plan:
         The run folder; ablations have folders below it.
     label : str
         What tells this plan's steps from those of others.
-    fresh : bool
-        Whether to start over, moving aside what is there.
 
     Attributes
     ----------
@@ -99,10 +90,9 @@ class Plan:
         seed: Optional[int],
         folder: Path,
         label: str = "",
-        fresh: bool = False,
     ):
         self._root, self._config, self._overrides, self._seed = root, config, list(overrides), seed
-        self._label, self._fresh = label, fresh
+        self._label = label
         self._runs: Dict[str, Run] = {}
         self.folder = folder
         self.steps: Dict[str, Step] = {}
@@ -117,42 +107,16 @@ class Plan:
         owner = home if shared else row.variant
         scores = self._folder(owner) / "scores" / (row.stage + "_multi_scale" * row.multi_scale + ".json")
         name = self._name(owner, f"score {row.stage}{', multi-scale' * row.multi_scale}")
-        arguments = ["--stage", row.stage, "--checkpoint", str(self._folder(home) / row.stage / CHECKPOINT)]
+        checkpoint = self._folder(home) / row.stage / CHECKPOINT
+        arguments = ["--stage", row.stage, "--checkpoint", str(checkpoint)]
         arguments += ["--out", str(scores), *["--multi-scale"] * row.multi_scale]
         command = self._command("eval.py", row.variant if owner else "", arguments)
-        step = Step(name, run, row.stage, command, (trained,), scores, row.multi_scale)
+        step = Step(name, run, row.stage, command, (trained,), scores, checkpoint, row.multi_scale)
         return self.steps.setdefault(name, step)
 
-    def states(self) -> Dict[str, str]:
-        """Return by name what there is of each step: "done", "to run", or "to finish: N of M iterations are done".
-
-        Raises
-        ------
-        UserError
-            If a stage was begun with other settings, or from something else than what is there now.
-        """
-        states: Dict[str, str] = {}
-        for step in self.steps.values():
-            ready = all(states[name] == DONE for name in step.needs)
-            states[step.name] = TO_RUN if self._fresh else self._state(step, ready)
-        return states
-
-    def scores_of(self, step: Step) -> Optional[Dict]:
-        """Return what a scoring left, or None: scores of another checkpoint or by another protocol do not count."""
-        checkpoint = Path(step.command[step.command.index("--checkpoint") + 1])
-        if not (step.scores.exists() and checkpoint.exists()):
-            return None
-        scores = json.loads(step.scores.read_text(encoding="utf-8"))
-        expected = {
-            "checkpoint_sha256": _hash(checkpoint),
-            "protocol": protocol_of(step.run, step.stage, step.multi_scale),
-        }
-        return scores if expected.items() <= scores.items() else None
-
-    def jobs(self) -> List[Job]:
-        """Return what is not done yet as jobs."""
-        states = self.states()
-        left = [step for step in self.steps.values() if states[step.name] != DONE]
+    def jobs(self, done: Set[str]) -> List[Job]:
+        """Return the steps as jobs, but for those that are done."""
+        left = [step for step in self.steps.values() if step.name not in done]
         names = {step.name for step in left}
         logs = self.folder / "logs"
         return [
@@ -164,6 +128,13 @@ class Plan:
             )
             for step in left
         ]
+
+    def move_aside(self) -> None:
+        """Make way for a fresh start: rename the folders of all stages, of the network's passes and of the scores."""
+        for step in self.steps.values():
+            for name in (step.stage, CACHE, "scores"):
+                if (step.run.folder / name).exists():
+                    move_aside(step.run.folder / name)
 
     def _add_stage(self, variant: str, stage: str) -> str:
         """Plan a stage and all before it; return its step's name."""
@@ -185,33 +156,9 @@ class Plan:
             arguments += ["--cache", str(passed)]
             # Two processes would both run the networks over the same images.
             after = tuple(one.name for one in self.steps.values() if str(passed) in one.command)[:1]
-        command = self._command(STAGE_TOOLS[stage], home, arguments + ["--fresh"] * self._fresh)
+        command = self._command(STAGE_TOOLS[stage], home, arguments)
         self.steps[name] = Step(name, run, stage, command, needs, after=after)
         return name
-
-    def _state(self, step: Step, ready: bool) -> str:
-        if step.scores:
-            return DONE if ready and self.scores_of(step) else TO_RUN
-        step.run.refuse_changes(step.stage, self._inputs(step) if ready else None)
-        folder = step.run.folder / step.stage
-        if step.stage == "proxies":
-            return DONE if ready and (folder / METRICS).exists() else TO_RUN
-        if not (folder / CHECKPOINT).exists():
-            return TO_RUN
-        done, iterations = step.run.progress(step.stage)
-        if done < iterations:
-            return f"{TO_FINISH}: {done} of {iterations} iterations are done"
-        return DONE if ready else TO_RUN
-
-    def _inputs(self, step: Step) -> Dict[str, str]:
-        """Return those inputs of a stage that tell whether it came from the stages before as they are now."""
-        if step.stage == "source":
-            return {}
-        (before,) = (self.steps[name] for name in step.needs)
-        if step.stage == "retrain":
-            made = json.loads((before.run.folder / "proxies" / METRICS).read_text(encoding="utf-8"))
-            return {"proxies": made["labels_sha256"]}
-        return {"checkpoint": _hash(before.run.folder / before.stage / CHECKPOINT)}
 
     def _run(self, variant: str) -> Run:
         if variant not in self._runs:
@@ -255,14 +202,3 @@ def _decided(experiment: Experiment, stage: str) -> List:
             value = getattr(value, part)
         found.append(value)
     return found
-
-
-@lru_cache(maxsize=None)
-def _hash_of(path: Path, size: int, changed: int) -> str:
-    return sha256(path)
-
-
-def _hash(path: Path) -> str:
-    """Return the SHA-256 of a file that many steps share, read once while it stays as it is."""
-    facts = path.stat()
-    return _hash_of(path, facts.st_size, facts.st_mtime_ns)

@@ -4,7 +4,7 @@ import csv
 import io
 import statistics
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from gluon_madapt.evaluation.published import published_tables
 from gluon_madapt.evaluation.tables import text_table
@@ -12,11 +12,8 @@ from gluon_madapt.reproduction.rows import PER_CLASS, TITLES, Row
 from gluon_madapt.stages.run import write_json, write_text
 
 NOT_RUN = "not run"
-# Where a table's differences from the paper's numbers say nothing about the method.
-OTHER_NETWORK = (
-    "These runs are of another network, or on other data, than the paper's: what can be compared is the order of the "
-    "rows, not the numbers."
-)
+# Departures from the paper that are listed before it is said how many more there are.
+_LISTED = 8
 
 
 class Result(NamedTuple):
@@ -28,16 +25,17 @@ class Result(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A row of the table, in all its seeds."""
+    """A row of the table, in all its seeds; ``departures`` are the settings that are not the paper's."""
 
     experiment: str
     encoder: str
     row: Row
     results: Sequence[Result]
+    departures: Sequence[str] = ()
 
     def values(self, key: str) -> List[float]:
-        """Return ``miou`` or ``miou13`` of the seeds that were run."""
-        return [one.scores[key] for one in self.results if one.scores]
+        """Return ``miou``, or ``miou13`` where there is one, of the seeds that were run."""
+        return [one.scores[key] for one in self.results if one.scores and key in one.scores]
 
     def class_values(self, name: str) -> List[Optional[float]]:
         """Return the IoU of a class for the seeds that were run; None where it is absent."""
@@ -53,24 +51,37 @@ def write_table(table: int, lines: Sequence[Line], folder: Path, command: str) -
     return text
 
 
-def mean_and_deviation(values: Sequence[float]) -> str:
-    """Return "36.2 ± 0.5", the sample standard deviation where there are two values or more, or "not run"."""
+def mean_and_deviation(values: Sequence[float], of: int) -> str:
+    """Return "36.2 ± 0.5", with the sample standard deviation of two values or more, or "not run".
+
+    ``of`` is the number of seeds; "(2 of 3 seeds)" follows where some were not run.
+    """
     if not values:
         return NOT_RUN
-    mean = f"{statistics.mean(values):.1f}"
-    return mean if len(values) == 1 else f"{mean} ± {statistics.stdev(values):.1f}"
+    text = f"{statistics.mean(values):.1f}" + (f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else "")
+    return text if len(values) == of else f"{text} ({len(values)} of {of} seeds)"
 
 
 def markdown(table: int, lines: Sequence[Line], command: str) -> str:
     """Lay out the table, and where each of its rows comes from."""
     body = _per_class_table(table, lines) if table in PER_CLASS else _plain_table(lines)
-    parts = [f"# {TITLES[table]}", f"```\n{command}\n```", "In percent, on the labelled val split.", body]
-    if any(line.encoder == "small" for line in lines):
-        parts.append(OTHER_NETWORK)
+    parts = [f"# {TITLES[table]}", f"```\n{command}\n```", "mIoU in percent, on the labelled val split.", body]
+    parts += _notes(lines)
     missing = sum(one.scores is None for line in lines for one in line.results)
     if missing:
         parts.append(f"{missing} of {sum(len(line.results) for line in lines)} results were not run yet.")
     return "\n\n".join([*parts, "Where each row comes from:", _origins(lines)]) + "\n"
+
+
+def _notes(lines: Sequence[Line]) -> List[str]:
+    """Say of each experiment that is not the paper's in what it departs."""
+    found = {line.experiment: list(line.departures) for line in lines if line.departures}
+    return [
+        f"{experiment} departs from the paper's settings ({', '.join(keys[:_LISTED])}"
+        + (f" and {len(keys) - _LISTED} more" if len(keys) > _LISTED else "")
+        + "): compare the order of the rows, not the numbers."
+        for experiment, keys in found.items()
+    ]
 
 
 def _plain_table(lines: Sequence[Line]) -> str:
@@ -80,12 +91,12 @@ def _plain_table(lines: Sequence[Line]) -> str:
         rows.append(
             (
                 line.row.text,
-                mean_and_deviation(values),
+                mean_and_deviation(values, len(line.results)),
                 f"{published['miou']:.1f}" if published else "-",
                 _difference(values, published and published["miou"]),
             )
         )
-    return text_table(("mIoU", "reproduced", "published", "difference"), rows)
+    return text_table(("row", "reproduced", "published", "difference"), rows)
 
 
 def _per_class_table(table: int, lines: Sequence[Line]) -> str:
@@ -94,8 +105,7 @@ def _per_class_table(table: int, lines: Sequence[Line]) -> str:
     classes, means = printed["classes"], _means(table)
     quoted = [
         (f"{row['method']}, {row['backbone']}", f"quoted from {row['reported_by']}", *_printed_cells(row, means))
-        for row in printed["rows"]
-        if row["reported_by"] != "this paper"
+        for row in _quoted(table)
     ]
     ours = [cells for line in lines for cells in _three_rows(line, classes, means)]
     header = ("method", "numbers", *classes, *means.values())
@@ -111,7 +121,7 @@ def _three_rows(line: Line, classes: Sequence[str], means: Dict[str, str]) -> Li
         reproduced.append(f"{statistics.mean(values):.1f}" if values else absent)
         differences.append(_difference(values, published["iou"][name]))
     for key in means:
-        reproduced.append(mean_and_deviation(line.values(key)))
+        reproduced.append(mean_and_deviation(line.values(key), len(line.results)))
         differences.append(_difference(line.values(key), published[key]))
     printed = dict(published, iou=list(published["iou"].values()))
     return [
@@ -140,7 +150,7 @@ def _origins(lines: Sequence[Line]) -> str:
             f"{line.row.text}, {line.encoder}",
             str(one.seed),
             one.run_folder,
-            (one.scores["trained_by"] or "not known") if one.scores else NOT_RUN,
+            ", ".join(one.scores["trained_by"] or ["not known"]) if one.scores else NOT_RUN,
             one.scores["scored_by"] if one.scores else NOT_RUN,
         )
         for line in lines
@@ -150,43 +160,55 @@ def _origins(lines: Sequence[Line]) -> str:
 
 
 def _csv(table: int, lines: Sequence[Line]) -> str:
-    """Lay out a line per row and seed; numbers unrounded, empty where there are none."""
+    """Lay out a line per row and seed, then the quoted rows; numbers unrounded, empty where there are none."""
     records = [record for line in lines for record in _records(line)]
+    records += [_quoted_record(table, row) for row in _quoted(table)]
     keys = list(dict.fromkeys(key for record in records for key in record))
     text = io.StringIO()
-    writer = csv.DictWriter(text, keys, restval="", lineterminator="\n")
+    writer = csv.DictWriter(text, ["table", *keys], restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(dict(record, table=table) for record in records)
     return text.getvalue()
 
 
 def _records(line: Line) -> List[Dict[str, Any]]:
-    published = line.row.published
     records = []
     for one in line.results:
         scores = one.scores or {}
         record = {
-            "table": None,
             "row": line.row.text,
             "experiment": line.experiment,
             "encoder": line.encoder,
             "seed": one.seed,
             "run_folder": one.run_folder,
-            "trained_by": scores.get("trained_by"),
+            "trained_by": " ".join(scores.get("trained_by") or ()),
             "scored_by": scores.get("scored_by"),
             "state": "run" if scores else NOT_RUN,
-            "reproduced": scores.get("miou"),
-            "published": published and published["miou"],
-            "difference": scores["miou"] - published["miou"] if scores and published else None,
         }
-        if published and "miou13" in published:
-            record["reproduced_miou13"] = scores.get("miou13")
-            record["published_miou13"] = published["miou13"]
-        for name, value in ((published or {}).get("iou") or {}).items():
-            record[f"reproduced {name}"] = scores["iou"][name] if scores else None
-            record[f"published {name}"] = value
+        for name, (reproduced, published) in _pairs(line, scores).items():
+            record[f"{name} reproduced"] = reproduced
+            record[f"{name} published"] = published
+            both = reproduced is not None and published is not None
+            record[f"{name} difference"] = reproduced - published if both else None
         records.append(record)
     return records
+
+
+def _pairs(line: Line, scores: Dict) -> Dict[str, Tuple[Optional[float], Optional[float]]]:
+    """Return every number of a row, reproduced and published: its means, and its classes where the paper has them."""
+    published = line.row.published or {}
+    pairs = {key: (scores.get(key), published.get(key)) for key in ("miou", "miou13") if key in {**scores, **published}}
+    for name, value in published.get("iou", {}).items():
+        pairs[name] = (scores["iou"][name] if scores else None, value)
+    return pairs
+
+
+def _quoted_record(table: int, row: Dict) -> Dict[str, Any]:
+    numbers = dict(zip(published_tables()[PER_CLASS[table]]["classes"], row["iou"]), miou=row["miou"])
+    if "miou13" in row:
+        numbers["miou13"] = row["miou13"]
+    record = {"row": row["method"], "encoder": row["backbone"], "state": f"quoted from {row['reported_by']}"}
+    return dict(record, **{f"{name} published": value for name, value in numbers.items()})
 
 
 def _json(table: int, lines: Sequence[Line], command: str) -> Dict:
@@ -199,16 +221,22 @@ def _json(table: int, lines: Sequence[Line], command: str) -> Dict:
                 "row": line.row.text,
                 "experiment": line.experiment,
                 "encoder": line.encoder,
+                "departures_from_the_paper": list(line.departures),
                 "published": line.row.published,
-                "mean": statistics.mean(line.values("miou")) if line.values("miou") else None,
-                "deviation": statistics.stdev(line.values("miou")) if len(line.values("miou")) > 1 else None,
+                "reproduced": {key: _spread(line.values(key)) for key in ("miou", "miou13") if line.values(key)},
                 "results": [dict(one._asdict(), state="run" if one.scores else NOT_RUN) for one in line.results],
             }
             for line in lines
         ],
-        "quoted": [one for one in _quoted(table) if one["reported_by"] != "this paper"],
+        "quoted": _quoted(table),
     }
 
 
+def _spread(values: Sequence[float]) -> Dict[str, Optional[float]]:
+    deviation = statistics.stdev(values) if len(values) > 1 else None
+    return {"mean": statistics.mean(values), "deviation": deviation, "seeds": len(values)}
+
+
 def _quoted(table: int) -> List[Dict]:
-    return published_tables()[PER_CLASS[table]]["rows"] if table in PER_CLASS else []
+    rows = published_tables()[PER_CLASS[table]]["rows"] if table in PER_CLASS else []
+    return [row for row in rows if row["reported_by"] != "this paper"]

@@ -1,8 +1,9 @@
 """The rows of the paper's Tables 1 to 4, as what to run for each."""
 
+from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional
 
-from gluon_madapt.config import Experiment
+from gluon_madapt.config import Experiment, load_experiment
 from gluon_madapt.errors import UserError
 from gluon_madapt.evaluation.published import published_tables
 
@@ -22,6 +23,9 @@ TITLES = {
 # Tables 1 and 2 by their data: the key of the published table.
 PER_CLASS = {1: "gta5_to_cityscapes", 2: "synthia_to_cityscapes"}
 _SOURCES = {1: "gta5", 2: "synthia"}
+
+# Settings that say where things are and how they are watched.
+_NO_MATTER = ("name", "device", "seed", "root", "threads", "weights", "_every")
 
 SOURCE_ONLY = "source only"
 ADAPTED = "two discriminators, proxies"
@@ -59,22 +63,60 @@ def rows_of(table: int, experiment: Experiment) -> List[Row]:
     Raises
     ------
     UserError
-        If the experiment's source is not that of the table.
+        If the experiment is not one that the rows' names are true of.
     """
     if table in PER_CLASS:
         return _per_class_rows(table, experiment)
-    return _module_rows() if table == 3 else _proportion_rows()
+    _require(
+        table, experiment, {"data.source.dataset": "gta5", "adversarial.discriminators": 2, "evaluation.refresh": 0}
+    )
+    if not (experiment.adversarial.lambda_1 and experiment.adversarial.lambda_2):
+        raise UserError(f"table {table} sets adversarial.lambda_1 and lambda_2 to 0 itself: expected others than 0")
+    rows = _module_rows() if table == 3 else _proportion_rows()
+    of_the_paper = backbone_of(experiment) == "resnet101"
+    return rows if of_the_paper else [row._replace(published=None) for row in rows]
+
+
+def departures(table: int, experiment: Experiment, root: Path) -> List[str]:
+    """Return the settings in which an experiment differs from the paper's, as far as they decide a result."""
+    domain = "synthia" if table == 2 else "gta5"
+    papers = load_experiment(root / "configs" / f"{domain}_{backbone_of(experiment)}.yaml")
+    ours, theirs = _flat(experiment.model_dump()), _flat(papers.model_dump())
+    return [key for key in theirs if ours.get(key) != theirs[key] and not key.endswith(_NO_MATTER)]
+
+
+def backbone_of(experiment: Experiment) -> str:
+    """Return the network of the paper that an experiment's results are set beside.
+
+    The mini world's small encoder has no numbers in the paper: it is set beside the larger of the two.
+    """
+    return "vgg16" if experiment.model.encoder == "vgg16" else "resnet101"
+
+
+def _flat(values: Dict, prefix: str = "") -> Dict:
+    """Return a section with full keys; an absent section counts as one value."""
+    flat = {}
+    for key, value in values.items():
+        flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
+    return flat
+
+
+def _require(table: int, experiment: Experiment, expected: Dict) -> None:
+    for key, value in expected.items():
+        found = experiment
+        for part in key.split("."):
+            found = getattr(found, part)
+        if found != value:
+            raise UserError(
+                f"table {table} is {TITLES[table].split(': ')[1]}, with {key} = {value}: experiment {experiment.name} "
+                f"has {found}: give another --config or --table"
+            )
 
 
 def _per_class_rows(table: int, experiment: Experiment) -> List[Row]:
-    source, expected = experiment.data.source.dataset, _SOURCES[table]
-    if source != expected:
-        raise UserError(
-            f"table {table} is {TITLES[table].split(': ')[1]}: the source of experiment {experiment.name} is {source}, "
-            f"expected {expected}: give another --config or --table"
-        )
-    # The mini world's small encoder has no numbers of the paper: it is set beside the larger of the two.
-    backbone = "vgg16" if experiment.model.encoder == "vgg16" else "resnet101"
+    classes = len(published_tables()[PER_CLASS[table]]["classes"])
+    _require(table, experiment, {"data.source.dataset": _SOURCES[table], "classes": classes})
+    backbone = backbone_of(experiment)
     multi_scale = backbone == "resnet101"  # the released code's protocol for 'ours'
     published = {method: _published_row(table, method, backbone) for method in ("source only", "this paper")}
     adapted = "adapted, multi-scale" if multi_scale else "adapted"

@@ -1,23 +1,32 @@
 """One of the paper's tables, for some experiments and seeds: its plans, and its lines as far as they were run."""
 
 from pathlib import Path
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
 
 from gluon_madapt.config import load_experiment
-from gluon_madapt.errors import UserError
+from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.reproduction.jobs import Job, run_jobs
-from gluon_madapt.reproduction.plan import DONE, Plan, Step
+from gluon_madapt.reproduction.plan import Plan, Step
 from gluon_madapt.reproduction.results import Line, Result
-from gluon_madapt.reproduction.rows import Row, rows_of
+from gluon_madapt.reproduction.rows import Row, departures, rows_of
+from gluon_madapt.reproduction.states import DONE, REFUSED, fingerprint_of, scores_of, states_of
 from gluon_madapt.stages.run import Run
 
 
-class _Experiment(NamedTuple):
-    """An experiment of the table: its rows, and for each seed what is to be run and where each row's scores are."""
+class _Seed(NamedTuple):
+    """One experiment and seed: what of it is to be run, and all of it, to read what is there."""
 
+    wanted: Plan
+    everything: Plan
+    scorings: List[Step]
+
+
+class _Experiment(NamedTuple):
+    name: str
+    encoder: str
     rows: List[Row]
-    plans: List[Plan]
-    readers: List[Tuple[Plan, List[Step]]]
+    departures: List[str]
+    seeds: List[_Seed]
 
 
 class Reproduction:
@@ -26,7 +35,7 @@ class Reproduction:
     Parameters
     ----------
     root : Path
-        The project: its tools and its configs/ablations.
+        The project: its tools and its configs.
     table : int
         1 to 4.
     configs : sequence of Path
@@ -39,10 +48,13 @@ class Reproduction:
         In place of the experiment's own seed, where ``seeds`` are not given.
     folder : Path, optional
         The run folder, runs/NAME by default; of several experiments, the folder above theirs.
-    wanted : callable
-        Tells by the text of a row whether it is to be run.
-    fresh : bool
-        Whether to start over, moving aside what is there.
+    wanted : sequence of str, optional
+        The rows to run: names of rows, or parts of them.  All by default.
+
+    Attributes
+    ----------
+    folders : list of Path
+        The run folder of each experiment.
     """
 
     def __init__(
@@ -54,79 +66,110 @@ class Reproduction:
         seeds: Optional[Sequence[int]] = None,
         seed: Optional[int] = None,
         folder: Optional[Path] = None,
-        wanted: Callable[[str], bool] = lambda text: True,
-        fresh: bool = False,
+        wanted: Optional[Sequence[str]] = None,
     ):
-        self._experiments: List[_Experiment] = []
+        self._root, self._table, self._overrides = root, table, overrides
         self._titles: Dict[str, str] = {}
+        self._several = len(configs) > 1 or len(seeds or ()) > 1
         self.folders: List[Path] = []
-        several = len(configs) > 1 or len(seeds or ()) > 1
+        self._experiments: List[_Experiment] = []
         for config in configs:
-            experiment = load_experiment(config, overrides, seed)
-            rows = rows_of(table, experiment)
-            base = folder or Path("runs") / experiment.name
-            base = base / experiment.name if folder and len(configs) > 1 else base
-            self.folders.append(base)
-            one = _Experiment(rows, [], [])
-            for number in [seed] if seeds is None else seeds:
-                place = base if seeds is None else base / f"seed-{number}"
-                label = f"{experiment.name}, seed {experiment.seed if number is None else number}: " if several else ""
-                plans = [Plan(root, config, overrides, number, place, label, fresh) for _ in range(2)]
-                for row in filter(lambda row: wanted(row.text), rows):
-                    self._titles[plans[0].add(row).name] = label + row.text
-                one.plans.append(plans[0])
-                one.readers.append((plans[1], [plans[1].add(row) for row in rows]))
-            if not one.plans[0].steps:
-                raise UserError(
-                    f"no row of table {table} is wanted: expected some of {'; '.join(r.text for r in rows)}"
-                )
-            self._experiments.append(one)
+            name = load_experiment(config, overrides, seed).name
+            place = folder or Path("runs") / name
+            self.folders.append(place / name if folder and len(configs) > 1 else place)
+            self._experiments.append(self._open(config, self.folders[-1], seed, seeds, wanted))
+        if len(set(self.folders)) < len(self.folders):
+            raise UserError(f"{self.folders[-1]}: would hold two experiments of one name: give each a name of its own")
+
+    def _open(self, config: Path, place: Path, seed, seeds, wanted) -> _Experiment:
+        experiment = load_experiment(config, self._overrides, seed)
+        rows = rows_of(self._table, experiment)
+        chosen = _chosen(rows, wanted)
+        one = _Experiment(
+            experiment.name,
+            experiment.model.encoder,
+            rows,
+            departures(self._table, experiment, self._root),
+            [],
+        )
+        for number in [seed] if seeds is None else seeds:
+            folder = place if seeds is None else place / f"seed-{number}"
+            label = f"{experiment.name}, seed {experiment.seed if number is None else number}: " * self._several
+            plans = [Plan(self._root, config, self._overrides, number, folder, label) for _ in range(2)]
+            for row in chosen:
+                self._titles[plans[0].add(row).name] = label + row.text
+            one.seeds.append(_Seed(*plans, [plans[1].add(row) for row in rows]))
+        return one
 
     @property
     def plans(self) -> List[Plan]:
         """What is to be run, by experiment and seed."""
-        return [plan for one in self._experiments for plan in one.plans]
+        return [seed.wanted for one in self._experiments for seed in one.seeds]
 
     def lines(self) -> List[Line]:
-        """Return all rows with what was found of their scores."""
+        """Return all rows with what was found of their scores; what was made otherwise counts as not run."""
         lines = []
         for one in self._experiments:
+            states = [states_of(seed.everything) for seed in one.seeds]
             for index, row in enumerate(one.rows):
-                results = [
-                    Result(
-                        plan.run.experiment.seed, str(steps[index].scores.parent.parent), plan.scores_of(steps[index])
-                    )
-                    for plan, steps in one.readers
-                ]
-                experiment = one.plans[0].run.experiment
-                lines.append(Line(experiment.name, experiment.model.encoder, row, results))
+                results = []
+                for seed, known in zip(one.seeds, states):
+                    step = seed.scorings[index]
+                    scores = scores_of(step) if known[step.name].kind == DONE else None
+                    number = seed.everything.run.experiment.seed
+                    results.append(Result(number, str(step.scores.parent.parent), scores))
+                lines.append(Line(one.name, one.encoder, row, results, one.departures))
         return lines
 
-    def run(self, workers: int, on_scored: Callable[[str, float], None]) -> None:
-        """Run what is not done yet; ``on_scored`` is called with the name of each row and its mIoU in percent."""
-        jobs = [job for plan in self.plans for job in plan.jobs()]
-        steps = {name: (plan, step) for plan in self.plans for name, step in plan.steps.items()}
-
-        def on_done(job: Job) -> None:
-            plan, step = steps[job.name]
-            if step.scores:
-                on_scored(self._titles[step.name], plan.scores_of(step)["miou"])
-
-        run_jobs(jobs, workers, on_done)
+    def refused(self) -> List[str]:
+        """Say what is in the way: stages that were made otherwise than they would be now."""
+        return [state.why for plan in self.plans for state in states_of(plan).values() if state.kind == REFUSED]
 
     def missing(self) -> List[str]:
         """Say what the steps that are left need and is not there: data sets, files of weights."""
         lines: List[str] = []
         for plan in self.plans:
-            states = plan.states()
+            states = states_of(plan)
             for step in plan.steps.values():
-                if states[step.name] != DONE:
+                if states[step.name].kind != DONE:
                     lines += _missing(step)
         return list(dict.fromkeys(lines))
 
+    def start_over(self) -> None:
+        """Move aside what there is of the steps."""
+        for plan in self.plans:
+            plan.move_aside()
 
-def _result(plan: Plan, step: Step) -> Result:
-    return Result(plan.run.experiment.seed, str(step.scores.parent.parent), plan.scores_of(step))
+    def run(self, workers: int, on_scored: Callable[[str, float], None]) -> None:
+        """Run what is not done yet; ``on_scored`` is called with the name of each row and its mIoU in percent."""
+        jobs = []
+        for plan in self.plans:
+            jobs += plan.jobs({name for name, state in states_of(plan).items() if state.kind == DONE})
+        steps = {name: step for plan in self.plans for name, step in plan.steps.items()}
+
+        def on_done(job: Job) -> None:
+            step = steps[job.name]
+            if step.scores:
+                scores = scores_of(step)
+                if scores is None:
+                    raise FailureError(f"{step.scores}: {job.name} ended well, but left no scores of {step.checkpoint}")
+                on_scored(self._titles[step.name], scores["miou"])
+
+        run_jobs(jobs, workers, on_done)
+
+
+def _chosen(rows: Sequence[Row], wanted: Optional[Sequence[str]]) -> List[Row]:
+    """Return the rows with a wanted name, or with it in theirs where none is called just that."""
+    if wanted is None:
+        return list(rows)
+    names = set()
+    for text in wanted:
+        found = [row.text for row in rows if row.text == text] or [row.text for row in rows if text in row.text]
+        if not found:
+            known = "; ".join(row.text for row in rows)
+            raise UserError(f"no row is called {text}: expected one of these, or a part of one: {known}")
+        names.update(found)
+    return [row for row in rows if row.text in names]
 
 
 def _missing(step: Step) -> List[str]:
@@ -143,10 +186,11 @@ def _missing(step: Step) -> List[str]:
 
 
 def _missing_images(run: Run, which: str) -> str:
-    try:
-        run.dataset(which, labelled=which == "val")
-    except UserError as error:
-        return f"data.{which}: {error}"
+    if fingerprint_of(run, which) is None:
+        try:
+            run.dataset(which, labelled=which != "target")
+        except UserError as error:
+            return f"data.{which}: {error}"
     return ""
 
 

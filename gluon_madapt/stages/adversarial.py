@@ -20,6 +20,7 @@ from gluon_madapt.models.objectives import (
     source_likelihood_loss,
     target_likelihood_loss,
 )
+from gluon_madapt.stages.checkpoint import versions_behind
 from gluon_madapt.stages.loop import Loop, segmenter_trainer, to_device
 from gluon_madapt.stages.networks import load_segmenter, new_discriminators
 from gluon_madapt.stages.run import Run
@@ -40,7 +41,8 @@ def train_adversarial(run: Run) -> None:
     folder = run.open("adversarial", dict(images, checkpoint=sha256(start)))
     networks = dict(discriminators, segmenter=net)
     facts = {"source_images": len(source.dataset), "skipped": source.dataset.skipped, "images": len(target.dataset)}
-    loop = Loop("adversarial", run, folder, settings, networks, step.trainers, 2 * batch_size, facts, score)
+    versions = versions_behind(start)
+    loop = Loop("adversarial", run, folder, settings, networks, step.trainers, 2 * batch_size, facts, score, versions)
 
     pairs = zip(source.batches(loop.start, loop.iterations), target.batches(loop.start, loop.iterations))
     for _, (labelled, unlabelled) in zip(loop, pairs):

@@ -8,7 +8,7 @@ it is ever unpickled.
 import json
 import zipfile
 from pathlib import Path
-from typing import Any, Callable, Dict, NamedTuple, Set
+from typing import Any, Callable, Dict, List, NamedTuple, Set
 
 import numpy as np
 from mxnet import nd
@@ -23,7 +23,7 @@ FORMAT = 1
 class Checkpoint(NamedTuple):
     """``arrays`` are parameters and optimiser states; ``meta`` says of what.
 
-    Its keys are stage, iteration, iterations, encoder, classes, seed and code (the version that wrote it).
+    Its keys are stage, iteration, iterations, encoder, classes, seed and code (the versions behind it).
     """
 
     meta: Dict[str, Any]
@@ -64,6 +64,11 @@ def stored_networks(path: Path) -> Set[str]:
         return set()
     with zipfile.ZipFile(path) as archive:
         return {name.split("/")[0] for name in archive.namelist() if "/" in name} - {"optimizer"}
+
+
+def versions_behind(path: Path) -> List[str]:
+    """Return the versions of the code behind a checkpoint; none for a file of another kind."""
+    return read_meta(path).get("code", []) if zipfile.is_zipfile(path) else []
 
 
 def _read_arrays(path: Path, wanted: Callable[[str], bool]) -> Dict[str, np.ndarray]:

@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import mxnet as mx
 from mxnet import nd
@@ -18,7 +18,7 @@ from gluon_madapt.atomic import write_atomically
 from gluon_madapt.config import Training
 from gluon_madapt.data import Batch
 from gluon_madapt.errors import FailureError
-from gluon_madapt.provenance import code_version
+from gluon_madapt.provenance import with_this_code
 from gluon_madapt.stages.checkpoint import (
     Checkpoint,
     load_network,
@@ -80,6 +80,8 @@ class Loop:
         What else metrics.json is to say.
     score : callable, optional
         Scores the segmenter on the val split, for the curves alone; nothing is chosen by them.
+    versions : sequence of str
+        Versions of the code behind what the training starts from.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class Loop:
         images: int,
         facts: Dict,
         score: Optional[Callable[[HybridBlock], Dict]] = None,
+        versions: Sequence[str] = (),
     ):
         self._stage = stage
         self._run = run
@@ -103,6 +106,7 @@ class Loop:
         self._bookkeeping = run.experiment.bookkeeping
         self._images = images
         self._facts = facts
+        self._versions = with_this_code(versions)
         self._last_score: Optional[Dict] = None
         self.iterations = settings.iterations
         self.start = 0
@@ -210,7 +214,7 @@ class Loop:
             "encoder": self._run.experiment.model.encoder,
             "classes": self._run.experiment.classes,
             "seed": self._run.experiment.seed,
-            "code": code_version(),
+            "code": self._versions,
         }
         arrays = {}
         for name, network in self._networks.items():
@@ -224,6 +228,7 @@ class Loop:
         for name, network in self._networks.items():
             load_network(checkpoint, name, network, self._checkpoint_path)
         self.start = checkpoint.meta["iteration"]
+        self._versions = with_this_code(checkpoint.meta.get("code", ()))
         self._forget_after(self.start)
         for name, trainer in self._trainers.items():
             load_trainer(checkpoint, name, trainer, self._keys(name))
@@ -257,7 +262,7 @@ class Loop:
                 "seconds": round(self._seconds, 1),
                 "iterations_in_these_seconds": self.iterations - self.start,
                 "seed": self._run.experiment.seed,
-                "code": code_version(),
+                "code": self._versions,
                 "val": self._last_score,
             }
             write_json(metrics, dict(facts, **self._facts))

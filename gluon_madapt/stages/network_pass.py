@@ -3,9 +3,11 @@
 It keeps, for every image, the class scores before the last upsampling and the discriminators' maps: a few megabytes.
 """
 
-import json
+import fcntl
+import zipfile
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Optional, Sequence
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence
 
 import mxnet as mx
 import numpy as np
@@ -17,7 +19,7 @@ from gluon_madapt.data import Dataset, normalize, resize_image
 from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.stages.checkpoint import load_network
 from gluon_madapt.stages.networks import load_any_segmenter, new_discriminators
-from gluon_madapt.stages.run import Run, move_aside, write_json
+from gluon_madapt.stages.run import Run, move_aside, read_json, write_json
 
 CACHE = "cache"
 DISCRIMINATORS = ("D1", "D2")
@@ -53,6 +55,31 @@ def network_pass(run: Run, start: Path, target: Dataset, folder: Path, inputs: D
     FailureError
         If what the network returns is not finite.
     """
+    with _alone_in(folder):
+        return _complete(run, start, target, folder, inputs)
+
+
+def read_maps(path: Path) -> Dict[str, np.ndarray]:
+    """Read what `network_pass` kept of an image.
+
+    Raises
+    ------
+    UserError
+        If the file is damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return {key: stored[key] for key in stored.files}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path}: is damaged ({error}): delete it, and make the proxies again") from None
+
+
+def progress(items: Iterable, description: str, total: Optional[int] = None) -> tqdm:
+    """Show a bar over images."""
+    return tqdm(items, desc=description, total=total, unit="image", disable=None)
+
+
+def _complete(run: Run, start: Path, target: Dataset, folder: Path, inputs: Dict[str, str]) -> List[Path]:
     size = run.experiment.proxies.size
     _claim(folder, dict(inputs, size=size and list(size)), run.fresh)
     files = [folder / (sample.name + ".npz") for sample in target.samples]
@@ -66,11 +93,6 @@ def network_pass(run: Run, start: Path, target: Dataset, folder: Path, inputs: D
         with write_atomically(files[index]) as file:
             np.savez(file, **arrays, size=np.array(image.shape[:2]))
     return files
-
-
-def progress(items: Iterable, description: str, total: Optional[int] = None) -> tqdm:
-    """Show a bar over images."""
-    return tqdm(items, desc=description, total=total, unit="image", disable=None)
 
 
 class _Networks:
@@ -93,11 +115,20 @@ class _Networks:
         return {name: value.asnumpy() for name, value in dict(maps, logits=logits).items()}
 
 
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Wait until no other process is at a pass in this folder: settings that share it may be computed side by side."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / f".{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # let go when the file is closed, or the process ends
+        yield
+
+
 def _claim(folder: Path, made_from: Dict[str, Any], fresh: bool) -> None:
     """Take a folder for maps of certain inputs; maps of other ones are moved aside if ``fresh``, or an error."""
     record = folder / _MADE_FROM
     if record.exists():
-        before = json.loads(record.read_text(encoding="utf-8"))
+        before = read_json(record)
         differing = [key for key in made_from if before.get(key) != made_from[key]]
         if not differing:
             return

@@ -19,11 +19,11 @@ from gluon_madapt.errors import UserError
 from gluon_madapt.hashing import sha256
 from gluon_madapt.labels import IGNORE
 from gluon_madapt.models.interpolation import resize_like
-from gluon_madapt.provenance import code_version
+from gluon_madapt.provenance import with_this_code
 from gluon_madapt.proxies import adversarial_confidence, compute_thresholds, label_image
-from gluon_madapt.stages.checkpoint import stored_networks
-from gluon_madapt.stages.network_pass import CACHE, DISCRIMINATORS, network_pass, progress
-from gluon_madapt.stages.run import Run, write_json
+from gluon_madapt.stages.checkpoint import stored_networks, versions_behind
+from gluon_madapt.stages.network_pass import CACHE, DISCRIMINATORS, network_pass, progress, read_maps
+from gluon_madapt.stages.run import Run, move_aside, write_json
 
 LABELS = "labels"
 METRICS = "metrics.json"
@@ -46,6 +46,8 @@ def make_proxies(run: Run, cache: Optional[Path] = None) -> None:
             f"{start}: holds no discriminators, so adversarial confidence is unknown: only p1 = 1 is possible"
         )
     inputs = {"checkpoint": sha256(start), "images": target.fingerprint}
+    if run.fresh and cache is None and (run.folder / CACHE).exists():
+        move_aside(run.folder / CACHE)
     maps = network_pass(run, start, target, cache or run.folder / CACHE, inputs)
     run.open("proxies", inputs)
     _forget(run.folder / "proxies" / METRICS)
@@ -62,7 +64,7 @@ def make_proxies(run: Run, cache: Optional[Path] = None) -> None:
     metrics = {
         "stage": "proxies",
         "checkpoint_sha256": inputs["checkpoint"],
-        "code": code_version(),
+        "code": with_this_code(versions_behind(start)),
         "seed": run.experiment.seed,
         "labels_sha256": digest.hexdigest(),
         "images": len(target),
@@ -99,9 +101,9 @@ class ScoredImages:
     def __iter__(self) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
         """Yield (L, H, W) probabilities and (H, W) confidence, float32."""
         for path in self._maps:
-            with np.load(path, allow_pickle=False) as stored:
-                arrays = {key: nd.array(stored[key], ctx=self._context) for key in stored.files if key != "size"}
-                like = nd.empty((1, 1, *stored["size"]), ctx=self._context)
+            stored = read_maps(path)
+            like = nd.empty((1, 1, *stored.pop("size")), ctx=self._context)
+            arrays = {key: nd.array(value, ctx=self._context) for key, value in stored.items()}
             logits = arrays.pop("logits")
             probabilities = nd.softmax(resize_like(nd, logits, like), axis=1)[0].asnumpy()
             confidence = np.zeros(probabilities.shape[1:], dtype=np.float32)

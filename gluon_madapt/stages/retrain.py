@@ -1,6 +1,5 @@
 """Stage 4: training on the proxies alone (P §2.1, §3.2)."""
 
-import json
 from typing import Tuple
 
 from gluon_madapt.data import proxy_dataset
@@ -9,7 +8,7 @@ from gluon_madapt.hashing import sha256
 from gluon_madapt.models import Segmenter
 from gluon_madapt.stages.networks import imagenet_segmenter, load_segmenter, new_segmenter
 from gluon_madapt.stages.proxies import LABELS, METRICS
-from gluon_madapt.stages.run import Run
+from gluon_madapt.stages.run import Run, read_json
 from gluon_madapt.stages.supervised import train_supervised
 
 
@@ -23,8 +22,13 @@ def retrain(run: Run) -> None:
     proxies = proxy_dataset(run.dataset("target", labelled=False), labels, run.experiment.classes)
     loader = run.loader_of(proxies, "retrain/target", settings.input, settings.batch_size, labelled=True)
     net, start = _initial_segmenter(run)
-    labels_hash = json.loads(made.read_text(encoding="utf-8"))["labels_sha256"]
-    train_supervised("retrain", run, net, settings, loader, {"proxies": labels_hash, "start": start})
+    metrics = read_json(made)
+    if "labels_sha256" not in metrics:
+        raise UserError(
+            f"{made}: does not say what labels were made: make them anew with {run.command('proxies')} --fresh"
+        )
+    inputs = {"proxies": metrics["labels_sha256"], "start": start}
+    train_supervised("retrain", run, net, settings, loader, inputs, metrics.get("code", ()))
 
 
 def _initial_segmenter(run: Run) -> Tuple[Segmenter, str]:

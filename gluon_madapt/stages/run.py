@@ -16,7 +16,9 @@ from gluon_madapt.labels import ClassSet, class_set
 from gluon_madapt.stages.checkpoint import read_meta
 
 CHECKPOINT = "checkpoint.npz"
-_INPUTS = "inputs.json"
+_INPUTS, _CONFIG = "inputs.json", "config.yaml"
+
+_DAMAGED = "it is damaged: give --fresh to start that stage over"
 
 # Beside these, a stage's own section decides what it computes.
 _COMMON = ("seed", "classes", "model")
@@ -85,8 +87,8 @@ class Run:
         if folder.exists() and self.fresh:
             move_aside(folder)
         self.refuse_changes(stage, inputs)
-        write_json(folder / _INPUTS, inputs)
-        write_text(folder / "config.yaml", self.experiment.to_yaml())
+        write_text(folder / _CONFIG, self.experiment.to_yaml())
+        write_json(folder / _INPUTS, inputs)  # last: it marks a stage that was begun
         return folder
 
     def checkpoint_of(self, stage: str) -> Path:
@@ -158,13 +160,15 @@ class Run:
         """
         folder = self.folder / stage
         if not (folder / _INPUTS).exists():
+            if (folder / CHECKPOINT).exists():
+                return [f"what it was made from is not known, for want of {_INPUTS}"]
             return []
-        before = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        before = _read_config(folder / _CONFIG)
         now = self.experiment.model_dump(mode="json")
         changes: List[str] = []
         for section in (*_COMMON, stage):
             changes += _differences(section, before.get(section), now[section])
-        made_from = json.loads((folder / _INPUTS).read_text(encoding="utf-8"))
+        made_from = read_json(folder / _INPUTS)
         for name, value in (inputs or {}).items():
             changes += _differences(f"made from.{name}", made_from.get(name), value)
         return changes
@@ -188,6 +192,33 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, values: Dict[str, Any]) -> None:
     """Write JSON for people to read as well, whole or not at all."""
     write_text(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> Dict[str, Any]:
+    """Read what `write_json` wrote.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read or was damaged.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())}): {_DAMAGED}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: holds no JSON object: {_DAMAGED}")
+    return values
+
+
+def _read_config(path: Path) -> Dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())}): {_DAMAGED}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: holds no settings: {_DAMAGED}")
+    return values
 
 
 def move_aside(folder: Path) -> None:

@@ -4,6 +4,7 @@ from typing import Callable, Dict, Optional
 
 from mxnet import nd
 
+from gluon_madapt.data import Loader
 from gluon_madapt.errors import UserError
 from gluon_madapt.evaluation import evaluate, summary
 from gluon_madapt.evaluation.statistics import refresh_statistics
@@ -37,7 +38,17 @@ def protocol_of(run: Run, stage: str, multi_scale: bool) -> Dict:
         "short_side": getattr(settings.short_side, stage),
         "scales": list(settings.scales) if multi_scale else [1.0],
         "mirror": multi_scale,
-        "refresh": settings.refresh,
+        "refresh": _refreshing(run) if settings.refresh else None,
+    }
+
+
+def _refreshing(run: Run) -> Dict:
+    adversarial = run.experiment.adversarial
+    return {
+        "batches": run.experiment.evaluation.refresh,
+        "batch_size": adversarial.batch_size,
+        "input": adversarial.target_input.model_dump(mode="json"),
+        "seed": run.experiment.seed,
     }
 
 
@@ -48,7 +59,7 @@ def in_words(protocol: Dict) -> str:
     if protocol["mirror"]:
         words.append(f"scales {', '.join(map(str, scales))}, mirrored")
     if protocol["refresh"]:
-        words.append(f"statistics refreshed on {protocol['refresh']} batches")
+        words.append(f"statistics refreshed on {protocol['refresh']['batches']} batches")
     return ", ".join(words)
 
 
@@ -57,17 +68,20 @@ def score_stage(run: Run, net: Segmenter, stage: str, multi_scale: bool) -> Dict
     protocol = protocol_of(run, stage, multi_scale)
     val = run.dataset("val", labelled=True)
     net.hybridize()
+    made_from = {"val": val.fingerprint}
     if protocol["refresh"]:
-        refresh_statistics(net, _target_images(run, protocol["refresh"]))
+        target = _target_loader(run)
+        made_from["target"] = target.dataset.fingerprint
+        batches = target.batches(0, protocol["refresh"]["batches"])
+        refresh_statistics(net, (nd.array(batch.images, ctx=run.context) for batch in batches))
     how = (protocol["short_side"], protocol["scales"], protocol["mirror"])
     matrix = evaluate(net, val, run.experiment.classes, run.context, *how)
     if not matrix.counts.any():
         root = run.experiment.data.val.root
         raise UserError(f"{root}: no pixel of the val split is labelled as one of the {len(run.classes)} classes")
-    return dict(summary(matrix, run.classes), images=len(val), protocol=protocol)
+    return dict(summary(matrix, run.classes), images=len(val), protocol=protocol, made_from=made_from)
 
 
-def _target_images(run: Run, batches: int):
+def _target_loader(run: Run) -> Loader:
     settings = run.experiment.adversarial
-    loader = run.loader("target", "refresh", settings.target_input, settings.batch_size, labelled=False)
-    return (nd.array(batch.images, ctx=run.context) for batch in loader.batches(0, batches))
+    return run.loader("target", "refresh", settings.target_input, settings.batch_size, labelled=False)

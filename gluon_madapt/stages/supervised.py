@@ -1,6 +1,6 @@
 """Supervised training of F and C, on labels or on proxies: stages 1 and 4 differ in their data alone (P §3.2)."""
 
-from typing import Dict, Union
+from typing import Dict, Sequence, Union
 
 from mxnet import autograd
 
@@ -14,9 +14,18 @@ from gluon_madapt.stages.scoring import scorer_along_the_way
 
 
 def train_supervised(
-    stage: str, run: Run, net: Segmenter, settings: Union[Source, Retrain], loader: Loader, inputs: Dict[str, str]
+    stage: str,
+    run: Run,
+    net: Segmenter,
+    settings: Union[Source, Retrain],
+    loader: Loader,
+    inputs: Dict[str, str],
+    versions: Sequence[str] = (),
 ) -> None:
-    """Minimise the segmentation loss (P Eq. 1) by SGD under a poly schedule; ``inputs`` says what ``net`` came from."""
+    """Minimise the segmentation loss (P Eq. 1) by SGD under a poly schedule.
+
+    ``inputs`` says what ``net`` and the labels came from, ``versions`` what versions of the code are behind them.
+    """
     score = scorer_along_the_way(run, stage)
     folder = run.open(stage, dict(inputs, images=loader.dataset.fingerprint))
     supervised = SupervisedPass(net)
@@ -24,7 +33,7 @@ def train_supervised(
     trainer = segmenter_trainer(net, settings)
     networks, trainers = {"segmenter": net}, {"segmenter": trainer}
     facts = {"images": len(loader.dataset), "skipped": loader.dataset.skipped}
-    loop = Loop(stage, run, folder, settings, networks, trainers, settings.batch_size, facts, score)
+    loop = Loop(stage, run, folder, settings, networks, trainers, settings.batch_size, facts, score, versions)
 
     for iteration, batch in zip(loop, loader.batches(loop.start, loop.iterations)):
         rate = poly_learning_rate(settings.learning_rate, settings.poly_power, iteration, loop.iterations)
