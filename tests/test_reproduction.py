@@ -210,7 +210,7 @@ def test_what_is_done_is_not_done_again(reproduced):
     for shared in ("source", "adversarial", "retrain", "proxies"):
         assert (folder / "run" / "logs" / f"{shared}.log").read_text().count("$ ") == 1
     variant = folder / "run" / "p1_0.5_p2_0.8"
-    assert sorted(path.name for path in variant.iterdir()) == ["proxies", "retrain", "scores"]
+    assert sorted(path.name for path in variant.glob("[!.]*")) == ["proxies", "retrain", "scores"]
     metrics = json.loads((variant / "proxies" / "metrics.json").read_text())
     assert metrics["p1"] == 0.5
     assert "network pass" not in (folder / "run" / "logs" / "p1_0.5_p2_0.8-proxies.log").read_text()

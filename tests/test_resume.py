@@ -14,6 +14,7 @@ import pytest
 from conftest import ROOT
 from small_experiments import CONFIG, small_experiment, small_settings
 
+from gluon_madapt.config import load_experiment
 from gluon_madapt.errors import UserError
 from gluon_madapt.stages import Run, make_proxies, retrain, train_adversarial, train_source
 from gluon_madapt.stages.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
@@ -186,3 +187,22 @@ def test_sigterm_saves_the_state_and_exits_with_143(finished, tiny_world, tmp_pa
     done = read_checkpoint(tmp_path / "source" / "checkpoint.npz").meta["iteration"]
     assert done >= 1
     assert f"saved after iteration {done}" in errors.decode()
+
+
+def test_a_second_process_in_one_folder_stops_at_once_and_a_killed_one_is_no_hindrance(tiny_world, tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from gluon_madapt.config import load_experiment; "
+        "from gluon_madapt.stages import Run; experiment = load_experiment(sys.argv[1], sys.argv[3:]); "
+        "run = Run(experiment, Path(sys.argv[2])); run.open('source', {}); "
+        "print('there', flush=True); sys.stdin.read()"
+    )
+    settings = small_settings(tiny_world)
+    command = [sys.executable, "-c", code, str(CONFIG), str(tmp_path), *settings]
+    other = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert other.stdout.readline() == "there\n"
+    run = Run(load_experiment(CONFIG, settings), tmp_path)
+    with pytest.raises(UserError, match="source: another process is at work on it"):
+        run.open("source", {})
+    other.kill()
+    other.communicate()
+    run.open("source", {})

@@ -1,9 +1,10 @@
 """A run folder: where a stage finds what came before it and leaves what it makes."""
 
 import datetime
+import fcntl
 import json
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, TextIO, Tuple
 
 import mxnet as mx
 import yaml
@@ -61,6 +62,7 @@ class Run:
         self.start_from = start_from
         self.fresh = fresh
         self._config = config
+        self._locks: Dict[str, TextIO] = {}
         self.context = _context(experiment.device)
 
     @property
@@ -81,9 +83,11 @@ class Run:
         Raises
         ------
         UserError
-            If the stage was begun with other settings or from other inputs, or the folder cannot be written.
+            If the stage was begun with other settings or from other inputs, if another process is at work on it, or if
+            the folder cannot be written.
         """
         folder = self.folder / stage
+        self._lock(stage)
         if folder.exists() and self.fresh:
             move_aside(folder)
         self.refuse_changes(stage, inputs)
@@ -181,6 +185,22 @@ class Run:
                 f"{self.folder / stage}: this stage was begun otherwise ({'; '.join(changes)}): "
                 "give --fresh to move it aside and start over, or another --run-dir"
             )
+
+    def _lock(self, stage: str) -> None:
+        """Keep other processes out of a stage's folder until this one ends, however it does."""
+        path = self.folder / f".{stage}.lock"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._locks[stage] = path.open("a")
+        except OSError as error:
+            raise UserError(f"{path}: cannot be written ({error.strerror}): choose another --run-dir") from None
+        try:
+            fcntl.lockf(self._locks[stage], fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            raise UserError(
+                f"{self.folder / stage}: another process is at work on it: wait for it, or stop it, or choose another "
+                "--run-dir"
+            ) from None
 
 
 def write_text(path: Path, text: str) -> None:
