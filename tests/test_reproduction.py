@@ -135,6 +135,7 @@ def test_a_dry_run_at_full_size_needs_no_data_and_says_what_is_missing(name, tmp
     reproduction = Reproduction(ROOT, table, [FULL_SIZE[name]])
     text = Estimate().describe(reproduction.plans)
     assert "| source " in text
+    assert "2975 target images" in text
     # 80,000, 10,000 and 60,000 iterations, 2,975 proxies and twice 500 images to score, of two seconds each.
     assert f"time left, one command after the other: {in_words(2.0 * (150_000 + 2975 + 1000))}" in text
     source = name.split("_")[0]

@@ -21,7 +21,7 @@ from gluon_madapt.models.interpolation import resize_like
 from gluon_madapt.models.objectives import SupervisedPass
 from gluon_madapt.proxies import adversarial_confidence, compute_thresholds, label_image
 from gluon_madapt.reproduction.plan import Plan, Step
-from gluon_madapt.reproduction.states import DONE, TO_FINISH, states_of
+from gluon_madapt.reproduction.states import DONE, REFUSED, TO_FINISH, TO_RUN, states_of
 from gluon_madapt.stages.adversarial import AdversarialStep
 from gluon_madapt.stages.loop import segmenter_trainer
 from gluon_madapt.stages.networks import new_discriminators, new_segmenter
@@ -36,6 +36,7 @@ _COUNTS = {("cityscapes", "train"): 2975, ("cityscapes", "val"): 500}
 # Measured with as many images of the batch as together have about this many pixels, or one, to stay within memory.
 _PIXELS = 1 << 20
 _LEAST_SECONDS, _MOST_REPEATS = 1.0, 10
+_STATES = {DONE: "done, to reuse", TO_FINISH: "to finish, after {} iterations", TO_RUN: "to run", REFUSED: "in the way"}
 # Compiling is a small part of what takes longer than this.
 _LONG_SECONDS = 5.0
 
@@ -80,10 +81,8 @@ class Estimate:
                 seconds = 0.0 if state.kind == DONE else self.seconds(step, state.iterations)
                 unknown |= seconds is None
                 total += seconds or 0.0
-                begun = f", after {state.iterations} iterations" if state.kind == TO_FINISH else ""
-                rows.append(
-                    (step.name, state.kind + begun, _work(step), "-" if state.kind == DONE else in_words(seconds))
-                )
+                text = _STATES[state.kind].format(state.iterations)
+                rows.append((step.name, text, _work(step), "-" if state.kind == DONE else in_words(seconds)))
         table = text_table(("step", "state", "work", "time on this machine"), rows)
         left = "and what is not known" * unknown
         note = "(without reading files, and without scores along the way)"
@@ -111,9 +110,9 @@ def in_words(seconds: Optional[float]) -> str:
 
 def _work(step: Step) -> str:
     if step.scores:
-        return "val images"
+        return f"{_count(step.run, 'val') or ''} val images".strip()
     if step.stage == "proxies":
-        return "target images"
+        return f"{_count(step.run, 'target') or ''} target images".strip()
     return f"{getattr(step.run.experiment, step.stage).iterations} iterations"
 
 
