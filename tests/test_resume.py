@@ -1,5 +1,6 @@
 """A training that is stopped and continued ends with the same model."""
 
+import itertools
 import json
 import os
 import shutil
@@ -171,6 +172,23 @@ def test_a_checkpoint_that_was_cut_off_or_altered_is_refused(tmp_path):
     path.write_bytes(whole[:place] + b"\x01" + whole[place + 1 :])
     with pytest.raises(UserError, match="no complete checkpoint"):
         read_checkpoint(path)
+
+
+def test_whatever_byte_of_a_checkpoint_is_altered_it_is_refused_or_read_as_it_was(tmp_path):
+    path = tmp_path / "checkpoint.npz"
+    arrays = {"segmenter/x": np.arange(6, dtype="f4"), "D1/y": np.ones((2, 2), "f4")}
+    write_checkpoint(path, Checkpoint({"iteration": 3}, arrays))
+    whole, refused = path.read_bytes(), 0
+    for place, bit in itertools.product(range(len(whole)), (1, 128)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ bit]) + whole[place + 1 :])
+        try:
+            found = read_checkpoint(path)
+        except UserError:
+            refused += 1
+            continue
+        assert found.meta["iteration"] == 3
+        assert all(np.array_equal(found.arrays[key], value) for key, value in arrays.items())
+    assert refused > len(whole)
 
 
 def test_sigterm_saves_the_state_and_exits_with_143(finished, tiny_world, tmp_path):

@@ -7,6 +7,7 @@ it is ever unpickled.
 
 import json
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any, Callable, Dict, List, NamedTuple, Set
 
@@ -18,12 +19,16 @@ from gluon_madapt.atomic import write_atomically
 from gluon_madapt.errors import UserError
 
 FORMAT = 1
+# What reading a NumPy archive raises when its bytes were altered: a RuntimeError, or zlib's, if what changed is a flag
+# for encryption or the kind of compression, neither of which is ever used here.
+DAMAGED_ARCHIVE = (OSError, ValueError, KeyError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile)
 
 
 class Checkpoint(NamedTuple):
     """``arrays`` are parameters and optimiser states; ``meta`` says of what.
 
-    Its keys are stage, iteration, iterations, encoder, classes, seed and code (the versions behind it).
+    Its keys are stage, iteration, iterations, encoder, classes, seed, code (the versions behind it)
+    and arrays (their number).
     """
 
     meta: Dict[str, Any]
@@ -36,7 +41,7 @@ class Checkpoint(NamedTuple):
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint, whole or not at all."""
-    meta = json.dumps(dict(checkpoint.meta, format=FORMAT), sort_keys=True)
+    meta = json.dumps(dict(checkpoint.meta, format=FORMAT, arrays=len(checkpoint.arrays)), sort_keys=True)
     with write_atomically(path) as file:
         np.savez(file, meta=np.frombuffer(meta.encode(), dtype=np.uint8), **checkpoint.arrays)
 
@@ -50,7 +55,10 @@ def read_checkpoint(path: Path) -> Checkpoint:
         If the file is missing, is no checkpoint, or was cut off or altered.
     """
     arrays = _read_arrays(path, lambda key: True)
-    return Checkpoint(_parse_meta(path, arrays), arrays)
+    meta = _parse_meta(path, arrays)
+    if meta.get("arrays") != len(arrays):  # an altered directory can hide whole entries, each of which is intact
+        raise UserError(f"{path}: is no complete checkpoint: it holds {len(arrays)} arrays of {meta.get('arrays')}")
+    return Checkpoint(meta, arrays)
 
 
 def read_meta(path: Path) -> Dict[str, Any]:
@@ -79,8 +87,7 @@ def _read_arrays(path: Path, wanted: Callable[[str], bool]) -> Dict[str, np.ndar
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {key: archive[key] for key in archive.files if wanted(key)}
-    # zipfile's own name for an archive whose altered header asks for a compression that it does not know.
-    except (OSError, ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile) as error:
+    except DAMAGED_ARCHIVE as error:
         raise UserError(f"{path}: is no complete checkpoint of this project ({error})") from None
 
 

@@ -4,7 +4,6 @@ It keeps, for every image, the class scores before the last upsampling and the d
 """
 
 import fcntl
-import zipfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence
@@ -17,7 +16,7 @@ from tqdm import tqdm
 from gluon_madapt.atomic import write_atomically
 from gluon_madapt.data import Dataset, normalize, resize_image
 from gluon_madapt.errors import FailureError, UserError
-from gluon_madapt.stages.checkpoint import load_network
+from gluon_madapt.stages.checkpoint import DAMAGED_ARCHIVE, load_network
 from gluon_madapt.stages.networks import load_any_segmenter, new_discriminators
 from gluon_madapt.stages.run import Run, move_aside, read_json, write_json
 
@@ -70,7 +69,7 @@ def read_maps(path: Path) -> Dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as stored:
             return {key: stored[key] for key in stored.files}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except DAMAGED_ARCHIVE as error:
         raise UserError(f"{path}: is damaged ({error}): delete it, and make the proxies again") from None
 
 
