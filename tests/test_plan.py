@@ -153,6 +153,8 @@ def test_an_estimate_measures_every_stage_on_this_machine(tiny_world, tmp_path):
     seconds = {step.name: estimate.seconds(step) for step in plan.steps.values()}
     assert all(value > 0 for value in seconds.values())
     assert seconds["retrain"] == seconds["no_adversary/retrain"], "what is the same is measured once"
+    pixels_seen = 2 * (0.7**2 + 1 + 1.3**2)
+    assert seconds["score retrain, multi-scale"] == pytest.approx(pixels_seen * seconds["score retrain"])
 
 
 def test_a_row_is_chosen_by_its_name_or_by_a_part_of_it():
