@@ -21,6 +21,7 @@ setup(
     install_requires=[
         "gluoncv==0.10.5.post0",  # the encoders
         "matplotlib",  # pictures
+        "numba",  # upsampling and proxy selection, pixel by pixel
         "numpy<2",  # MXNet 1.9 was built for NumPy 1
         "opencv-python<4.12",  # reads and resizes images; 4.12 asks for NumPy 2
         "Pillow",  # reads palette labels, where OpenCV returns colours; writes PNGs

@@ -1,12 +1,14 @@
 """Images -> class probabilities, single- or multi-scale (P §3, released code)."""
 
 import math
-from typing import Optional, Sequence, Tuple
+from typing import Iterator, List, Optional, Sequence, Tuple
 
 import mxnet as mx
+import numpy as np
 from mxnet import nd
 
 from gluon_madapt.models.interpolation import resize_like
+from gluon_madapt.models.upsampling import probability_blocks
 
 
 def predict_probabilities(
@@ -39,27 +41,40 @@ def predict_probabilities(
     NDArray
         (1, L, height, width) float32, summing to 1 over the classes.
     """
+    copies = [block.copy() for block in mean_probability_blocks(net, image, scales, mirror, size)]
+    return nd.array(np.concatenate(copies, axis=1)[None], ctx=image.context)
+
+
+def mean_probability_blocks(
+    net, image: nd.NDArray, scales: Sequence[float], mirror: bool, size: Optional[Tuple[int, int]] = None
+) -> Iterator[np.ndarray]:
+    """Yield what `predict_probabilities` returns as blocks of rows, (L, rows, width), each valid until the next."""
+    width, height = size or image.shape[:1:-1]
+    copies = _scores(net, image, scales, mirror)
+    streams = [probability_blocks(logits, height, width) for logits, _ in copies]
+    for blocks in zip(*streams):
+        total = None
+        for block, (_, mirrored) in zip(blocks, copies):
+            one = block[:, :, ::-1] if mirrored else block
+            total = one.copy() if total is None else np.add(total, one, out=total)
+        total /= np.float32(len(copies))
+        yield total
+
+
+def _scores(net, image: nd.NDArray, scales: Sequence[float], mirror: bool) -> List[Tuple[np.ndarray, bool]]:
+    """Return class scores at a quarter of the size of each copy, (L, h, w), and whether the copy is mirrored."""
     height, width = image.shape[2:]
-    output = image if size is None else nd.empty((1, 1, size[1], size[0]), ctx=image.context)
-    total = None
+    copies = []
     for scale in scales:
         rows, columns = _half_up(height * scale), _half_up(width * scale)
         scaled = image
         if (rows, columns) != (height, width):
             scaled = resize_like(nd, image, nd.empty((1, 1, rows, columns), ctx=image.context))
         for mirrored in (False, True) if mirror else (False,):
-            probabilities = _probabilities(net, scaled, mirrored, output)
-            total = probabilities if total is None else total + probabilities
-            # One copy at a time: MXNet would queue them all and hold the memory of all.
-            total.wait_to_read()
-    return total / (len(scales) * (2 if mirror else 1))
-
-
-def _probabilities(net, image: nd.NDArray, mirrored: bool, output: nd.NDArray) -> nd.NDArray:
-    with mx.autograd.predict_mode():
-        logits = net.quarter(nd.flip(image, axis=3) if mirrored else image)[0]
-    probabilities = nd.softmax(resize_like(nd, logits, output), axis=1)
-    return nd.flip(probabilities, axis=3) if mirrored else probabilities
+            with mx.autograd.predict_mode():
+                logits = net.quarter(nd.flip(scaled, axis=3) if mirrored else scaled)[0]
+            copies.append((logits[0].asnumpy(), mirrored))
+    return copies
 
 
 def _half_up(value: float) -> int:

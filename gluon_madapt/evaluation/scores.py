@@ -9,9 +9,10 @@ from tqdm import tqdm
 
 from gluon_madapt.data import Dataset, normalize, resize_image
 from gluon_madapt.data.transforms import base_size
-from gluon_madapt.evaluation.inference import predict_probabilities
+from gluon_madapt.evaluation.inference import mean_probability_blocks
 from gluon_madapt.evaluation.metrics import ConfusionMatrix
 from gluon_madapt.labels import ClassSet
+from gluon_madapt.proxies.pixels import classify
 
 
 def predict_labels(
@@ -45,8 +46,8 @@ def predict_labels(
     height, width = image.shape[:2]
     resized = resize_image(image, base_size(width, height, short_side=short_side))
     batch = nd.array(normalize(resized)[None], ctx=context)
-    probabilities = predict_probabilities(net, batch, scales, mirror, size=(width, height))
-    return probabilities[0].asnumpy().argmax(axis=0).astype(np.uint8)
+    blocks = mean_probability_blocks(net, batch, scales, mirror, size=(width, height))
+    return np.concatenate([classify(block)[0] for block in blocks]).astype(np.uint8)
 
 
 def evaluate(

@@ -4,6 +4,8 @@ from typing import Sequence
 
 import numpy as np
 
+from gluon_madapt.compiled import compiled
+
 
 def adversarial_confidence(maps: Sequence[np.ndarray]) -> np.ndarray:
     """Combine the discriminators' maps of one image.
@@ -30,14 +32,17 @@ def adversarial_confidence(maps: Sequence[np.ndarray]) -> np.ndarray:
     for one in maps:
         if one.shape != total.shape:
             raise ValueError(f"discriminator maps differ in shape: {one.shape} and {total.shape}")
-        total += _normalized(np.asarray(one, dtype=np.float32))
-    return total / np.float32(len(maps))
+        values = np.ascontiguousarray(one, dtype=np.float32)
+        low, high = values.min(), values.max()
+        if not (np.isfinite(low) and np.isfinite(high)):
+            raise ValueError("a discriminator map holds values that are not finite")
+        if low < high:
+            _add_normalized(values.ravel(), low, high - low, total.ravel())
+    total /= np.float32(len(maps))
+    return total
 
 
-def _normalized(values: np.ndarray) -> np.ndarray:
-    low, high = values.min(), values.max()
-    if not (np.isfinite(low) and np.isfinite(high)):
-        raise ValueError("a discriminator map holds values that are not finite")
-    if low == high:
-        return np.zeros_like(values)
-    return (values - low) / (high - low)
+@compiled
+def _add_normalized(values, low, span, total):
+    for x in range(values.shape[0]):
+        total[x] += (values[x] - low) / span

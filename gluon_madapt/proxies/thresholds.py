@@ -1,19 +1,22 @@
-"""The thresholds t1 and t2: exact order statistics over all pixels of all images (P §2.3).
-
-Nothing is sorted and nothing is sampled.  The bits of float32 numbers that are not negative order like the numbers, so
-a histogram over the upper 16 bits finds the bin of the wanted value, and in a second scan a histogram over the lower
-16 bits of what lies in that bin finds the value itself.  Memory does not depend on the number of images.
-"""
+"""The thresholds t1 and t2: exact order statistics over all pixels of all images (P §2.3)."""
 
 from decimal import Decimal
-from typing import Iterable, List, NamedTuple, Tuple
+from typing import Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-_BITS = 16
-_FINE_BINS = 1 << _BITS
-# Scores are at most 1.0, and so are the upper bits of their patterns.
-_COARSE_BINS = (int(np.float32(1).view(np.uint32)) >> _BITS) + 1
+from gluon_madapt.proxies.histograms import NO_BIN, Counts, Found, LowerCounts, UpperCounts, locate, value_of
+from gluon_madapt.proxies.pixels import classify
+
+# Below every confidence: all pixels are counted.
+_ALL = np.float32(-1)
+
+
+class Shares(NamedTuple):
+    """The shares to keep: ``p1`` of all pixels by adversarial confidence, ``p2`` of each class's by its score."""
+
+    p1: float
+    p2: float
 
 
 class Thresholds(NamedTuple):
@@ -29,12 +32,18 @@ class Thresholds(NamedTuple):
         Pixels of all images.
     focused : np.ndarray
         (L,) int64; pixels above t1 by the class of their largest probability.
+    ties_t1 : int
+        Pixels whose adversarial confidence is t1: they fall out together.
+    ties_t2 : np.ndarray
+        (L,) int64; of ``focused``, those whose score is t2.
     """
 
     t1: np.float32
     t2: np.ndarray
     pixels: int
     focused: np.ndarray
+    ties_t1: int
+    ties_t2: np.ndarray
 
 
 def compute_thresholds(images: Iterable[Tuple[np.ndarray, np.ndarray]], p1: float, p2: float) -> Thresholds:
@@ -44,7 +53,7 @@ def compute_thresholds(images: Iterable[Tuple[np.ndarray, np.ndarray]], p1: floa
     ----------
     images : re-iterable of (probabilities, confidence)
         For each image the class probabilities (L, H, W) and the adversarial confidence (H, W), float32; iterated over
-        four times.
+        four times, after a look at the first.
     p1 : float
         The share of all pixels to keep by adversarial confidence.
     p2 : float
@@ -62,92 +71,167 @@ def compute_thresholds(images: Iterable[Tuple[np.ndarray, np.ndarray]], p1: floa
     ValueError
         If there is no image, or values are not finite or out of range; the message names the image's position.
     """
-    t1, pixels = _confidence_threshold(images, p1)
-    coarse = _count_scores(images, t1)
-    focused = coarse.sum(axis=1)
-    ranks = [_rank(int(count), p2) for count in focused]
-    bins = np.array([_locate(counts, max(rank, 1)) if counts.any() else (-1, 0) for counts, rank in zip(coarse, ranks)])
-    fine = _count_scores_within(images, t1, bins[:, 0])
-    t2 = np.ones(len(focused), dtype=np.float32)
-    for label in np.flatnonzero(focused):
-        t2[label] = _value(bins[label, 0], fine[label], ranks[label], bins[label, 1])
-    return Thresholds(t1, t2, pixels, focused)
-
-
-def classify(probabilities: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
-    """Return (class, score) of every pixel: arg-max and maximum of (L, H, W), the lowest class where there is a tie."""
-    return probabilities.argmax(axis=0), probabilities.max(axis=0)
-
-
-def _confidence_threshold(images, p1: float) -> Tuple[np.float32, int]:
-    coarse = np.zeros(_COARSE_BINS, dtype=np.int64)
-    for index, (_, confidence) in enumerate(images):
-        coarse += np.bincount(_patterns(confidence, index) >> _BITS, minlength=_COARSE_BINS)
-    pixels = int(coarse.sum())
-    if not pixels:
+    first = next(iter(images), None)
+    if first is None:
         raise ValueError("there are no images to compute thresholds from")
-    rank = _rank(pixels, p1)
-    upper, below = _locate(coarse, max(rank, 1))
-    fine = np.zeros(_FINE_BINS, dtype=np.int64)
-    for index, (_, confidence) in enumerate(images):
-        fine += _lower_bits(_patterns(confidence, index), upper)
-    return _value(upper, fine, rank, below), pixels
+    search = ThresholdSearch([Shares(p1, p2)], len(first[0]))
+    while not search.finished:
+        counts = search.new_counts()
+        for index, (probabilities, confidence) in enumerate(images):
+            try:
+                search.count(counts, confidence, probabilities)
+            except ValueError as error:
+                raise ValueError(f"image {index}: {error}") from None
+        search.advance(counts)
+    return search.thresholds[0]
 
 
-def _count_scores(images, t1: np.float32) -> np.ndarray:
-    counts: List[np.ndarray] = []
-    for index, (probabilities, confidence) in enumerate(images):
-        label, patterns = _focused(probabilities, confidence, t1, index)
-        size = len(probabilities) * _COARSE_BINS
-        counts.append(np.bincount(label * _COARSE_BINS + (patterns >> _BITS), minlength=size))
-        if len(counts) > 1:
-            counts = [counts[0] + counts[1]]
-    return counts[0].reshape(-1, _COARSE_BINS)
+class ThresholdSearch:
+    """The four passes over a set of images that find the thresholds of any number of settings.
+
+    Each pass counts all pixels, in parts if that suits; `advance` then takes the merged counts and turns to the next.
+    Passes 1 and 2 find t1 by the upper and the lower bits of adversarial confidence, and read no probabilities;
+    passes 3 and 4 find t2 likewise.
+
+    Parameters
+    ----------
+    settings : sequence of Shares
+        The settings.
+    classes : int
+        Number of classes, L.
+
+    Attributes
+    ----------
+    passed : int
+        The number of passes that are done.
+    thresholds : list of Thresholds
+        Of each setting, when ``finished``.
+    """
+
+    PASSES = 4
+
+    def __init__(self, settings: Sequence[Shares], classes: int):
+        for share in (share for one in settings for share in one):
+            if not 0 < share <= 1:
+                raise ValueError(f"p1 and p2 must be above 0 and at most 1, not {share}")
+        self._settings = list(settings)
+        self._classes = classes
+        # Settings of one p1 share t1, and the pixels above it.
+        self._p1 = list(dict.fromkeys(one.p1 for one in settings))
+        self._set = [self._p1.index(one.p1) for one in settings]
+        self.passed = 0
+        self.thresholds: List[Thresholds] = []
+
+    @property
+    def finished(self) -> bool:
+        """Whether the thresholds are found."""
+        return self.passed == self.PASSES
+
+    @property
+    def reads_probabilities(self) -> bool:
+        """Whether the current pass looks at class probabilities."""
+        return self.passed in (2, 3)
+
+    def new_counts(self) -> Counts:
+        """Return empty counts for a part of the set in the current pass."""
+        if self.passed == 0:
+            return UpperCounts(np.array([_ALL]), 1)
+        if self.passed == 1:
+            return LowerCounts(np.full(len(self._p1), _ALL), self._bins(self._found))
+        if self.passed == 2:
+            return UpperCounts(self._t1, self._classes)
+        return LowerCounts(self._t1[self._set], self._bins(self._found))
+
+    def count(self, counts: Counts, confidence: np.ndarray, probabilities: Optional[np.ndarray] = None) -> None:
+        """Add pixels, of an image or of a part of one, to ``counts`` of the current pass.
+
+        Parameters
+        ----------
+        counts : Counts
+            From `new_counts`.
+        confidence : np.ndarray
+            Adversarial confidence, (H, W) float32.
+        probabilities : np.ndarray, optional
+            (L, H, W) float32; passes 1 and 2 do without.
+
+        Raises
+        ------
+        ValueError
+            If values are not finite or out of range, or shapes do not fit.
+        """
+        check_confidence(confidence)
+        if not self.reads_probabilities:
+            counts.add(np.zeros(confidence.shape, dtype=np.int32), confidence, confidence)
+            return
+        if probabilities.shape != (self._classes, *confidence.shape):
+            raise ValueError(
+                f"probabilities of shape {probabilities.shape} do not fit {self._classes} classes and confidence of "
+                f"shape {confidence.shape}"
+            )
+        counts.add(*classify(probabilities), confidence)
+
+    def advance(self, counts: Counts) -> None:
+        """Take the counts of the whole set in the current pass, and turn to the next.
+
+        Raises
+        ------
+        ValueError
+            If they are of no pixels at all.
+        """
+        if self.passed == 0:
+            self._find_t1_bins(counts.bins[0, 0])
+        elif self.passed == 1:
+            found = [self._value(counts.bins[k, 0], self._ranks[k][0], self._found[k][0]) for k in range(len(self._p1))]
+            self._t1 = np.array([value for value, _ in found], dtype=np.float32)
+            self._ties_t1 = [ties for _, ties in found]
+        elif self.passed == 2:
+            self._find_t2_bins(counts.bins)
+        else:
+            self.thresholds = [self._thresholds(index, bins) for index, bins in enumerate(counts.bins)]
+        self.passed += 1
+
+    def _find_t1_bins(self, counts: np.ndarray) -> None:
+        self._pixels = int(counts.sum())
+        if not self._pixels:
+            raise ValueError("there are no images to compute thresholds from")
+        self._ranks = [[_rank(self._pixels, p1)] for p1 in self._p1]
+        self._found = [[locate(counts, max(rank, 1))] for (rank,) in self._ranks]
+
+    def _find_t2_bins(self, counts: np.ndarray) -> None:
+        self._focused = counts.sum(axis=2)
+        self._ranks, self._found = [], []
+        for setting, k in zip(self._settings, self._set):
+            ranks = [_rank(int(number), setting.p2) for number in self._focused[k]]
+            self._ranks.append(ranks)
+            self._found.append(
+                [locate(one, max(rank, 1)) if one.any() else Found(NO_BIN, 0, 0) for one, rank in zip(counts[k], ranks)]
+            )
+
+    def _thresholds(self, index: int, counts: np.ndarray) -> Thresholds:
+        k = self._set[index]
+        t2, ties = np.ones(self._classes, dtype=np.float32), np.zeros(self._classes, dtype=np.int64)
+        for label in np.flatnonzero(self._focused[k]):
+            t2[label], ties[label] = self._value(counts[label], self._ranks[index][label], self._found[index][label])
+        return Thresholds(self._t1[k], t2, self._pixels, self._focused[k], self._ties_t1[k], ties)
+
+    @staticmethod
+    def _bins(found: List[List[Found]]) -> np.ndarray:
+        return np.array([[one.bin for one in row] for row in found], dtype=np.int64)
+
+    @staticmethod
+    def _value(counts: np.ndarray, rank: int, upper: Found) -> Tuple[np.float32, int]:
+        """Return the threshold, and how many scores are equal to it."""
+        lower = locate(counts, max(rank, 1) - upper.below)
+        value = value_of(upper.bin, lower.bin)
+        return (value, lower.inside) if rank else (np.nextafter(value, np.float32(-np.inf)), 0)
 
 
-def _count_scores_within(images, t1: np.float32, uppers: np.ndarray) -> np.ndarray:
-    fine = np.zeros((len(uppers), _FINE_BINS), dtype=np.int64)
-    for index, (probabilities, confidence) in enumerate(images):
-        label, patterns = _focused(probabilities, confidence, t1, index)
-        inside = (patterns >> _BITS) == uppers[label]
-        place = label[inside] * _FINE_BINS + (patterns[inside] & (_FINE_BINS - 1))
-        fine += np.bincount(place, minlength=fine.size).reshape(fine.shape)
-    return fine
-
-
-def _focused(probabilities, confidence, t1: np.float32, index: int) -> Tuple[np.ndarray, np.ndarray]:
-    """Return class and bit pattern of the score of each pixel above t1."""
-    label, score = classify(probabilities)
-    if not np.isfinite(probabilities).all() or not (score > 0).all():
-        raise ValueError(f"image {index}: class probabilities must be finite, and the largest of each pixel positive")
-    above = confidence > t1
-    return label[above], _patterns(score[above], index)
-
-
-def _patterns(values: np.ndarray, index: int) -> np.ndarray:
-    # NaN fails the comparison; adding 0 turns -0 to 0, whose pattern would sort last.
-    if values.dtype != np.float32 or not ((values >= 0) & (values <= 1)).all():
-        raise ValueError(f"image {index}: confidence must be float32 from 0 to 1, and not NaN")
-    return (values.ravel() + np.float32(0)).view(np.uint32).astype(np.int64)
-
-
-def _lower_bits(patterns: np.ndarray, upper: int) -> np.ndarray:
-    return np.bincount(patterns[(patterns >> _BITS) == upper] & (_FINE_BINS - 1), minlength=_FINE_BINS)
+def check_confidence(confidence: np.ndarray) -> None:
+    """Raise a ValueError unless adversarial confidence is float32 from 0 to 1."""
+    if confidence.dtype != np.float32 or not (confidence.min() >= 0 and confidence.max() <= 1):
+        raise ValueError("confidence must be float32 from 0 to 1, and not NaN")
 
 
 def _rank(count: int, share: float) -> int:
     """Return the rank, from 1, of the threshold among ``count`` sorted scores; 0 if all are kept."""
     return count - int(Decimal(repr(float(share))) * count)
-
-
-def _locate(counts: np.ndarray, rank: int) -> Tuple[int, int]:
-    """Return the bin that holds the value of ``rank``, and how many values lie in the bins before it."""
-    cumulative = counts.cumsum()
-    place = int(np.searchsorted(cumulative, rank))
-    return place, int(cumulative[place] - counts[place])
-
-
-def _value(upper: int, fine: np.ndarray, rank: int, below: int) -> np.float32:
-    lower, _ = _locate(fine, max(rank, 1) - below)
-    value = np.uint32((int(upper) << _BITS) | lower).view(np.float32)
-    return value if rank else np.nextafter(value, np.float32(-np.inf))
