@@ -7,25 +7,30 @@ from typing import BinaryIO, Iterator
 
 from gluon_madapt.errors import UserError
 
+# How the names of files end that are being written.
+PARTIAL = ".partial"
+
 
 @contextmanager
-def write_atomically(path: Path) -> Iterator[BinaryIO]:
+def write_atomically(path: Path, writer: str = "") -> Iterator[BinaryIO]:
     """Open a file beside ``path`` for writing; flush it to disk and rename it to ``path`` when all went well.
+
+    ``writer`` tells processes apart that may write the same file at the same time.
 
     Raises
     ------
     UserError
         If it cannot be written, for want of space or of permission.
     """
-    with replace_atomically(path) as partial, partial.open("wb") as file:
+    with replace_atomically(path, writer) as partial, partial.open("wb") as file:
         yield file
 
 
 @contextmanager
-def replace_atomically(path: Path) -> Iterator[Path]:
+def replace_atomically(path: Path, writer: str = "") -> Iterator[Path]:
     """Name a file beside ``path`` for writers that open files themselves; the rest as in `write_atomically`."""
     path = Path(path)
-    partial = path.with_name(path.name + ".partial")
+    partial = path.with_name(f"{path.name}{writer}{PARTIAL}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial

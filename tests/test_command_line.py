@@ -55,10 +55,10 @@ def assert_one_line_error(done, *parts):
 
 def test_proxies_follow_the_flags(run):
     folder, _ = run
-    metrics = json.loads((folder / "proxies" / "metrics.json").read_text())
-    assert metrics["images"] == 4
-    assert (metrics["p1"], metrics["p2"]) == (0.5, 0.9)
-    assert 0 < metrics["share_labelled"] < 0.5
+    record = json.loads((folder / "proxies" / "proxies.json").read_text())
+    assert record["images"] == 4
+    assert (record["p1"], record["p2"]) == (0.5, 0.9)
+    assert 0 < record["share_labelled"] < 0.5
     label = next((folder / "proxies" / "labels").rglob("*.png"))
     with Image.open(label) as image:
         assert (image.mode, image.size) == ("L", (256, 128))

@@ -80,6 +80,18 @@ def test_table_4_shares_all_but_labels_and_retraining():
     first = next(step.name for step in proxies if "run/cache" in step.command)
     sharing = [step for step in proxies if "run/cache" in step.command and step.name != first]
     assert all(first in step.after for step in sharing), "two processes must not run the networks over the same images"
+    jobs = [job for job in plan.jobs(set()) if "make_proxy.py" in job.command[1]]
+    assert [job.name for job in jobs] == ["proxies", "no_adversary/proxies"], "and they share the passes over its maps"
+    (also,) = [job.command[job.command.index("--also") + 1 :] for job in jobs if "--also" in job.command]
+    others = {step.run.folder for step in proxies if "run/cache" in step.command and step.name != "proxies"}
+    assert {Path("run/p1_{}_p2_{}".format(*text.split(","))) for text in also} == others
+    assert all(job.name not in job.needs for job in jobs)
+    assert len(also) == 13
+    retrained = [job for job in plan.jobs(set()) if "train_proxy.py" in job.command[1]]
+    assert len(retrained) == 15
+    assert all(set(job.needs) & {"proxies", "no_adversary/proxies"} for job in retrained)
+    rest = plan.jobs({step.name for step in proxies if not step.name.startswith("p1_0.8")})
+    assert [job.command[-3:] for job in rest if job.name == "proxies"] == [("0.8,0.3", "0.8,0.4", "0.8,0.5")]
     (middle,) = [step for step in scorings if step.scores == Path("run/scores/retrain.json")]
     assert middle.run.experiment.proxies.p1 == 0.6, "the paper's own setting is the experiment itself"
 
@@ -128,8 +140,10 @@ def test_a_dry_run_at_full_size_needs_no_data_and_says_what_is_missing(name, tmp
     text = Estimate().describe(reproduction.plans)
     assert "| source " in text
     assert "2975 target images" in text
-    # 80,000, 10,000 and 60,000 iterations, 2,975 proxies and twice 500 images to score, of two seconds each.
-    assert f"time left, one command after the other: {in_words(2.0 * (150_000 + 2975 + 1000))}" in text
+    # Of two seconds each: 80,000, 10,000 and 60,000 iterations, 2,975 images through the networks and again to be
+    # labelled, and 500 to score, twice; the second time ResNet101 sees six copies, of 0.7, 1.0 and 1.3 times the size.
+    scored = 500 + 500 * (2 * (0.7**2 + 1 + 1.3**2) if "resnet101" in name else 1)
+    assert f"time left, one command after the other: {in_words(2.0 * (150_000 + 2 * 2975 + scored))}" in text
     source = name.split("_")[0]
     missing = reproduction.missing()
     assert [line.split(":")[0] for line in missing] == ["data.source", "model.weights", "data.val", "data.target"]

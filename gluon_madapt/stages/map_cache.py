@@ -1,0 +1,176 @@
+"""What one pass of the networks keeps of every target image: proxies of any p1 and p2 are made from it.
+
+Of an image there are the class scores before the last upsampling and the maps of the discriminators: a few megabytes.
+Every file carries the hash of all that the pass was made from, so that maps can be made on several machines and put
+together, and none of another checkpoint goes unnoticed.
+"""
+
+import fcntl
+import hashlib
+import json
+import zipfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+
+from gluon_madapt.atomic import PARTIAL, write_atomically
+from gluon_madapt.errors import UserError
+from gluon_madapt.stages.checkpoint import DAMAGED_ARCHIVE
+from gluon_madapt.stages.run import move_aside, read_json, write_json
+
+CACHE = "cache"
+_FORMAT = 2
+_MADE_FROM = "inputs.json"
+
+
+class StoredMaps(NamedTuple):
+    """What is kept of an image.
+
+    Attributes
+    ----------
+    size : tuple of int
+        Its (height, width).
+    discriminators : list of np.ndarray
+        For each discriminator the probability of "source", (h', w') float32.
+    logits : np.ndarray, optional
+        Class scores at a quarter of the network's input, (L, h, w) float32; None where they were not asked for.
+    """
+
+    size: Tuple[int, int]
+    discriminators: List[np.ndarray]
+    logits: Optional[np.ndarray] = None
+
+
+class Shard(NamedTuple):
+    """Part ``index``, from 1, of ``count`` into which the images are divided."""
+
+    index: int = 1
+    count: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.count}"
+
+
+class MapCache:
+    """A folder of stored maps.
+
+    Parameters
+    ----------
+    folder : Path
+        Where they lie.
+    names : sequence of str
+        Of the images, in their order.
+    made_from : dict
+        All that decides what the maps hold: JSON values by name; "discriminators" lists those that there are.
+    """
+
+    def __init__(self, folder: Path, names: Sequence[str], made_from: Dict[str, Any]):
+        self.folder = folder
+        self.made_from = dict(made_from, format=_FORMAT)
+        self._discriminators: List[str] = made_from["discriminators"]
+        text = json.dumps(self.made_from, sort_keys=True)
+        self.identity = hashlib.sha256(text.encode()).hexdigest()
+        self._mark = np.frombuffer(bytes.fromhex(self.identity), dtype=np.uint8)
+        self.names = list(names)
+        self._files = [folder / f"{name}.npz" for name in names]
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def missing(self, shard: Shard) -> List[int]:
+        """Return the places of the images of a shard that there are no maps of yet."""
+        return [index for index in self.places(shard) if not self._files[index].exists()]
+
+    def places(self, shard: Shard) -> range:
+        """Return the places of the images of a shard."""
+        return range(shard.index - 1, len(self), shard.count)
+
+    @contextmanager
+    def writing(self, shard: Shard, fresh: bool = False) -> Iterator[None]:
+        """Claim the folder for the maps of a shard; those of other inputs are moved aside if ``fresh``, or an error.
+
+        Waits while other processes write to it, but for other shards, which may do so side by side.
+
+        Raises
+        ------
+        UserError
+            If it holds maps of other inputs, or another process is at work on the same shard.
+        """
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        with self._lock(fcntl.LOCK_SH if shard.count > 1 else fcntl.LOCK_EX):
+            if shard.count > 1:
+                with self._lock(fcntl.LOCK_EX | fcntl.LOCK_NB, f".{shard.index}-of-{shard.count}"):
+                    self._claim(fresh=False)
+                    yield
+            else:
+                self._claim(fresh)
+                for partial in self.folder.rglob(f"*{PARTIAL}"):  # of processes that were killed
+                    partial.unlink()
+                yield
+
+    def write(self, index: int, maps: StoredMaps, shard: Shard) -> None:
+        """Store the maps of an image, whole or not at all."""
+        arrays = dict(zip(self._discriminators, maps.discriminators), logits=maps.logits, size=np.array(maps.size))
+        with write_atomically(self._files[index], f".{shard.index}-of-{shard.count}") as file:
+            np.savez(file, made_from=self._mark, **arrays)
+
+    def read(self, index: int, logits: bool = True) -> StoredMaps:
+        """Read the maps of an image, without the class scores if ``logits`` is false.
+
+        Raises
+        ------
+        UserError
+            If the file is missing, damaged, or made from other inputs.
+        """
+        path = self._files[index]
+        try:
+            if not zipfile.is_zipfile(path):
+                raise ValueError("no archive")
+            with np.load(path, allow_pickle=False) as stored:
+                mark, height, width = stored["made_from"], *stored["size"].tolist()
+                discriminators = [stored[name] for name in self._discriminators]
+                maps = StoredMaps((height, width), discriminators, stored["logits"] if logits else None)
+        except DAMAGED_ARCHIVE as error:
+            reason = " ".join(str(error).split())
+            raise UserError(
+                f"{path}: is missing or damaged ({reason}): delete it, and make the proxies again"
+            ) from None
+        if not np.array_equal(mark, self._mark):
+            raise UserError(
+                f"{path}: was made from another checkpoint, other images or other settings than the rest of "
+                f"{self.folder}: delete it, and make the proxies again"
+            )
+        return maps
+
+    def _claim(self, fresh: bool) -> None:
+        record = self.folder / _MADE_FROM
+        if record.exists():
+            before = read_json(record)
+            differing = [key for key, value in self.made_from.items() if before.get(key) != value]
+            if not differing:
+                return
+            if not fresh:
+                raise UserError(
+                    f"{self.folder}: holds the network's maps of another {' and '.join(differing)}: "
+                    "give --fresh to move them aside, or another --cache"
+                )
+            move_aside(self.folder)
+        write_json(record, self.made_from)
+
+    @contextmanager
+    def _lock(self, kind: int, suffix: str = "") -> Iterator[None]:
+        path = self.folder.parent / f".{self.folder.name}{suffix}.lock"
+        try:
+            file = path.open("a")
+        except OSError as error:
+            raise UserError(f"{path}: cannot be written ({error.strerror}): choose another --cache") from None
+        with file:  # closing it, or the end of the process, lets go of the lock
+            try:
+                fcntl.flock(file, kind)
+            except BlockingIOError:
+                raise UserError(
+                    f"{self.folder}: another process is at work on the same shard: wait for it, or stop it"
+                ) from None
+            yield
