@@ -38,7 +38,7 @@ def no_networks(monkeypatch):
     def refuse(run, start):
         raise AssertionError("the networks were run again")
 
-    monkeypatch.setattr(network_pass, "Networks", refuse)
+    monkeypatch.setattr(network_pass, "load_networks", refuse)
 
 
 def rewrite(path, **meta):

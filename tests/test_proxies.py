@@ -1,7 +1,6 @@
-from decimal import Decimal
-
 import numpy as np
 import pytest
+from brute_force import sorted_thresholds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,28 +17,14 @@ from gluon_madapt.proxies import (
 f32 = np.float32
 
 
-def sorted_threshold(scores, share):
-    """The definition, by sorting: keep k = floor(share * N); the next float below the smallest if all are kept."""
-    scores = np.sort(scores)
-    kept = int(Decimal(repr(share)) * len(scores))
-    return scores[len(scores) - kept - 1] if kept < len(scores) else np.nextafter(scores[0], f32(-np.inf))
-
-
 def twin(images, p1, p2):
-    """Thresholds and labels by brute force over everything at once."""
-    t1 = sorted_threshold(np.concatenate([a.ravel() for _, a in images]), p1)
-    classes = len(images[0][0])
-    t2 = np.ones(classes, dtype=f32)
-    label = np.concatenate([p.argmax(axis=0)[a > t1] for p, a in images])
-    score = np.concatenate([p.max(axis=0)[a > t1] for p, a in images])
-    for c in range(classes):
-        if (label == c).any():
-            t2[c] = sorted_threshold(score[label == c], p2)
+    """Thresholds by sorting everything, labels pixel by pixel."""
+    t1, t2 = sorted_thresholds(images, p1, p2)
     labels = []
     for p, a in images:
         out = np.full(a.shape, 255, dtype=np.uint8)
         for y, x in np.ndindex(a.shape):
-            best = int(np.argmax([p[c, y, x] / t2[c] for c in range(classes)]))
+            best = int(np.argmax([p[c, y, x] / t2[c] for c in range(len(p))]))
             if p[best, y, x] > t2[best] and a[y, x] > t1:
                 out[y, x] = best
         labels.append(out)

@@ -11,13 +11,15 @@ import time
 
 import numpy as np
 import pytest
+from brute_force import whole_images
 from conftest import ROOT
 from small_experiments import CONFIG, small_experiment, small_settings
 
 from gluon_madapt.data import Dataset, files
-from gluon_madapt.data.files import read_train_ids
+from gluon_madapt.data.files import read_image, read_train_ids
 from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.proxies import Shares, compute_thresholds, label_image
+from gluon_madapt.report.thresholds import BINS, Distributions
 from gluon_madapt.stages import (
     Run,
     make_proxies,
@@ -29,7 +31,7 @@ from gluon_madapt.stages import (
 )
 from gluon_madapt.stages import proxies as stage
 from gluon_madapt.stages.map_cache import MapCache, Shard, StoredMaps
-from gluon_madapt.stages.scored_maps import scored_blocks
+from gluon_madapt.stages.threshold_picture import draw_thresholds
 
 # The tiny world has four target images.
 IMAGES = 4
@@ -82,20 +84,9 @@ def cache_of(folder):
     return MapCache(folder / "cache", [str(one.relative_to(folder / "cache"))[:-4] for one in paths], made_from)
 
 
-class WholeSet:
-    """All images at once, as the public functions take them."""
-
-    def __init__(self, cache):
-        self._cache = cache
-
-    def __iter__(self):
-        for index in range(len(self._cache)):
-            blocks = [(p.copy(), a) for p, a in scored_blocks(self._cache.read(index))]
-            yield np.concatenate([p for p, _ in blocks], axis=1), np.concatenate([a for _, a in blocks])
-
-
 def test_labels_and_record_are_those_of_the_definition(straight):
-    whole, found = WholeSet(cache_of(straight)), record(straight)
+    cache, found = cache_of(straight), record(straight)
+    whole = whole_images(cache.read(index) for index in range(len(cache)))
     thresholds = compute_thresholds(whole, 0.6, 0.8)
     assert found["t1"] == float(thresholds.t1)
     assert list(found["t2"].values()) == [float(value) for value in thresholds.t2]
@@ -123,7 +114,7 @@ def test_settings_that_share_the_passes_are_those_made_alone(run, copied, straig
         )
         make_proxies(run, also=[*others, others[0]])
     assert len(reads) == 5 * IMAGES, "four passes for the thresholds and one for the labels, whatever the settings"
-    assert made(copied) == made(straight) | {"config.yaml": made(copied)["config.yaml"]}
+    assert made(copied) == made(straight)
     for shares in others:
         name = f"p1_{shares.p1}_p2_{shares.p2}"
         experiment = small_experiment(tiny_world, f"proxies.p1={shares.p1}", f"proxies.p2={shares.p2}")
@@ -294,7 +285,7 @@ def test_shards_from_several_machines_are_put_together_by_copying(run, copied, s
     for index in (1, 2, 3):
         shutil.copytree(tmp_path / f"machine-{index}", copied / "cache", dirs_exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(network_pass, "Networks", None)
+        patch.setattr(network_pass, "load_networks", None)
         make_proxies(run)
     assert made(copied) == made(straight)
 
@@ -402,3 +393,29 @@ def test_flags_that_make_no_sense_are_one_line(wrong, tiny_world, tmp_path):
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert f"{wrong[1]}: expected" in done.stderr
+
+
+def test_the_thresholds_can_be_looked_at(straight, tiny_world, tmp_path):
+    run = Run(small_experiment(tiny_world), straight)
+    path = draw_thresholds(run, image=2, out=tmp_path / "picture.png")
+    pixels = read_image(path)
+    assert pixels.shape[1] == 1300
+    assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 100
+    with pytest.raises(UserError, match="--image 4: there are 4 images: expected 0 to 3"):
+        draw_thresholds(run, image=4)
+    with pytest.raises(UserError, match=r"proxies\.json: missing, so there are no proxies yet: make them with python"):
+        draw_thresholds(Run(small_experiment(tiny_world), tmp_path))
+
+
+def test_the_distributions_in_the_picture_count_every_pixel():
+    rng = np.random.default_rng(0)
+    confidence, score = rng.random((9, 7), dtype="float32"), rng.random((9, 7), dtype="float32")
+    confidence[0, 0] = score[0, 0] = 1
+    label = rng.integers(0, 3, (9, 7))
+    found = Distributions(3)
+    for rows in (slice(0, 4), slice(4, 9)):
+        found.add(confidence[rows], label[rows], score[rows], 0.3)
+    np.testing.assert_array_equal(found.confidence, np.histogram(confidence, BINS, (0, 1))[0])
+    for c in range(3):
+        chosen = score[(label == c) & (confidence > 0.3)]
+        np.testing.assert_array_equal(found.scores[c], np.histogram(chosen, BINS, (0, 1))[0])

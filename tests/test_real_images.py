@@ -1,9 +1,11 @@
 """Real labelled Cityscapes images, where they are at hand, as the target of all stages."""
 
+import json
 import resource
 
 import numpy as np
 import pytest
+from brute_force import divided_labels, sorted_thresholds, whole_images
 from conftest import REAL, ROOT
 from mxnet import nd
 from PIL import Image
@@ -16,6 +18,7 @@ from gluon_madapt.labels import class_set
 from gluon_madapt.stages import Run, make_proxies, retrain, train_adversarial, train_source
 from gluon_madapt.stages.adversarial import AdversarialStep
 from gluon_madapt.stages.checkpoint import parameter_values
+from gluon_madapt.stages.network_pass import open_cache
 from gluon_madapt.stages.networks import load_segmenter, new_discriminators, new_segmenter
 from gluon_madapt.stages.scoring import score_stage
 
@@ -56,16 +59,36 @@ def test_all_stages_run_on_real_target_images(tiny_world, tmp_path):
         "evaluation.short_side={source: 64, adversarial: 64, retrain: 96}",
     )
     run = Run(experiment, tmp_path)
-    for stage in (train_source, train_adversarial, make_proxies, retrain):
+    for stage in (train_source, train_adversarial):
         stage(run)
-    labels = sorted((tmp_path / "proxies" / "labels").rglob("*.png"))
-    assert len(labels) == 4
-    for path in labels:
-        with Image.open(path) as image:
-            assert image.size == (2048, 1024)
-            assert set(np.unique(image)) <= {*range(19), 255}
+    make_proxies(run, audit=True)
+    assert_proxies_are_those_of_a_sort(run)
+    retrain(run)
     net = load_segmenter(run, tmp_path / "retrain" / "checkpoint.npz")
     assert 0 <= score_stage(run, net, "retrain", multi_scale=False)["miou"] <= 100
+
+
+def assert_proxies_are_those_of_a_sort(run):
+    """Compare thresholds and labels of the real images with a sort of all of their 8 million pixels."""
+    record = json.loads((run.folder / "proxies" / "proxies.json").read_text())
+    target = run.dataset("target", labelled=False)
+    inputs = {key: record["made_from"][key] for key in ("checkpoint", "images")}
+    start = run.folder / "adversarial" / "checkpoint.npz"
+    cache = open_cache(run, start, target, run.folder / "cache", inputs)
+    images = whole_images(cache.read(index) for index in range(4))
+    t1, t2 = sorted_thresholds(images, 0.6, 0.8)
+    assert record["t1"] == float(t1)
+    assert list(record["t2"].values()) == [float(one) for one in t2]
+    right = known = 0
+    for index, (probabilities, confidence) in enumerate(images):
+        assert confidence.shape == (1024, 2048)
+        with Image.open(run.folder / "proxies" / "labels" / target.samples[index].name) as image:
+            labels = np.asarray(image)
+        np.testing.assert_array_equal(labels, divided_labels(probabilities, confidence, t1, t2))
+        truth = real().label(index)
+        both = (truth != 255) & (labels != 255)
+        right, known = right + (truth == labels)[both].sum(), known + both.sum()
+    assert record["audit"]["proxies"]["accuracy"] == right / known
 
 
 def test_resnet101_at_the_papers_resolution(record_property):

@@ -102,7 +102,8 @@ class MapCache:
         with self._lock(fcntl.LOCK_SH if shard.count > 1 else fcntl.LOCK_EX):
             if shard.count > 1:
                 with self._lock(fcntl.LOCK_EX | fcntl.LOCK_NB, f".{shard.index}-of-{shard.count}"):
-                    self._claim(fresh=False)
+                    with self._lock(fcntl.LOCK_EX, ".claim"):  # one shard at a time
+                        self._claim(fresh=False)
                     yield
             else:
                 self._claim(fresh)

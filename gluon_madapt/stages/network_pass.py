@@ -1,7 +1,8 @@
 """The one pass of the networks over the target images that proxies of any p1 and p2 are made from."""
 
+from contextlib import closing
 from pathlib import Path
-from typing import Optional, Sequence
+from typing import Dict, Optional, Tuple
 
 import mxnet as mx
 import numpy as np
@@ -9,11 +10,13 @@ from mxnet import nd
 
 from gluon_madapt.data import Dataset, normalize, resize_image
 from gluon_madapt.errors import FailureError
+from gluon_madapt.models import Discriminator, Segmenter
 from gluon_madapt.stages.checkpoint import load_network, stored_networks
 from gluon_madapt.stages.map_cache import MapCache, Shard, StoredMaps
 from gluon_madapt.stages.networks import load_any_segmenter, new_discriminators
 from gluon_madapt.stages.progress import Progress
 from gluon_madapt.stages.run import Run
+from gluon_madapt.threads import in_threads
 
 DISCRIMINATORS = ("D1", "D2")
 
@@ -56,47 +59,62 @@ def network_pass(run: Run, start: Path, target: Dataset, cache: MapCache, shard:
         If what the network returns is not finite.
     """
     shard = shard or Shard()
-    size = run.experiment.proxies.size
     with cache.writing(shard, run.fresh):
         missing, total = cache.missing(shard), len(cache.places(shard))
         if not missing:
             return
-        networks = Networks(run, start)
-        with Progress("proxies: network pass", total, total - len(missing)) as progress:
-            for index in missing:
-                image = target.image(index)
-                maps = networks.maps(image, size or image.shape[1::-1])
+        networks = load_networks(run, start)
+        # Images are read ahead of the network.
+        threads = run.experiment.data.threads
+        images = in_threads(lambda index: _input(run, target, index), missing, threads, ahead=threads)
+        with Progress("proxies: network pass", total, total - len(missing)) as progress, closing(images):
+            for index, (image, size) in zip(missing, images):
+                maps = networks.maps(image, size)
                 if not all(np.isfinite(one).all() for one in (maps.logits, *maps.discriminators)):
                     raise FailureError(f"{target.samples[index].image}: what {start} returns for it is not finite")
                 cache.write(index, maps, shard)
                 progress.one_more()
 
 
+def _input(run: Run, target: Dataset, index: int) -> Tuple[np.ndarray, Tuple[int, int]]:
+    """Return an image as the network sees it, (3, h, w) float32, and its own (height, width)."""
+    image = target.image(index)
+    seen = resize_image(image, run.experiment.proxies.size or image.shape[1::-1])
+    return normalize(seen), image.shape[:2]
+
+
+def load_networks(run: Run, start: Path) -> "Networks":
+    """Load the networks of a checkpoint."""
+    net, checkpoint = load_any_segmenter(run, start)
+    names = [name for name in DISCRIMINATORS if checkpoint.has(name)]
+    discriminators = new_discriminators(run, len(names), net.mid_channels)
+    for name, discriminator in discriminators.items():
+        load_network(checkpoint, name, discriminator, start)
+    return Networks(run, net, discriminators)
+
+
 class Networks:
-    """The segmenter and the discriminators of a checkpoint.
+    """A segmenter and its discriminators, compiled for images of one size.
 
     Parameters
     ----------
     run : Run
-        The run.
-    start : Path
-        The checkpoint.
+        The run, for its device.
+    net : Segmenter
+        The segmenter.
+    discriminators : dict of str to Discriminator
+        "D1", "D2", both or neither.
     """
 
-    def __init__(self, run: Run, start: Path):
+    def __init__(self, run: Run, net: Segmenter, discriminators: Dict[str, Discriminator]):
         self._context: mx.Context = run.context
-        self._net, checkpoint = load_any_segmenter(run, start)
-        self._net.hybridize()
-        names = [name for name in DISCRIMINATORS if checkpoint.has(name)]
-        self._discriminators = new_discriminators(run, len(names), self._net.mid_channels)
-        for name, discriminator in self._discriminators.items():
-            load_network(checkpoint, name, discriminator, start)
-            discriminator.hybridize()
+        self._net, self._discriminators = net, discriminators
+        for network in (net, *discriminators.values()):
+            network.hybridize()
 
-    def maps(self, image: np.ndarray, size: Sequence[int]) -> StoredMaps:
-        """Return what there is to keep of an image, (H, W, 3) uint8, seen at ``size``, (width, height)."""
-        batch = nd.array(normalize(resize_image(image, size))[None], ctx=self._context)
-        logits, feature, mid = self._net.quarter(batch)
+    def maps(self, image: np.ndarray, size: Tuple[int, int]) -> StoredMaps:
+        """Return what there is to keep of a normalised image, (3, h, w) float32, of a (height, width) of its own."""
+        logits, feature, mid = self._net.quarter(nd.array(image[None], ctx=self._context))
         seen = {"D1": feature, "D2": mid}
         source = [nd.sigmoid(discriminator(seen[name])) for name, discriminator in self._discriminators.items()]
-        return StoredMaps(image.shape[:2], [one[0, 0].asnumpy() for one in source], logits[0].asnumpy())
+        return StoredMaps(size, [one[0, 0].asnumpy() for one in source], logits[0].asnumpy())

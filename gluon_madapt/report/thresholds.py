@@ -1,0 +1,136 @@
+"""How the thresholds of proxy selection come about (P §2.3): a picture."""
+
+from pathlib import Path
+from typing import Dict, NamedTuple, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from gluon_madapt.labels import ClassSet, colourize
+
+BINS = 200
+_KEPT, _DROPPED = "#2166ac", "#bbbbbb"
+# Of the curves of classes: told apart by their dashes, too.
+_DASHES = ("-", "--", "-.", ":")
+
+
+class Example(NamedTuple):
+    """One image of a target set.
+
+    Attributes
+    ----------
+    image : np.ndarray
+        (H, W, 3) uint8 RGB.
+    confidence : np.ndarray
+        Its adversarial confidence, (H, W) float32.
+    without, proxies : np.ndarray
+        (H, W) uint8 train ids: what the classifier alone would label, and the proxy labels.
+    """
+
+    image: np.ndarray
+    confidence: np.ndarray
+    without: np.ndarray
+    proxies: np.ndarray
+
+
+class Distributions:
+    """Histograms of a whole set, of `BINS` bins from 0 to 1.
+
+    Attributes
+    ----------
+    confidence : np.ndarray
+        (BINS,) pixels by adversarial confidence.
+    scores : np.ndarray
+        (L, BINS) pixels above t1 by class and score.
+    """
+
+    def __init__(self, classes: int):
+        self.confidence = np.zeros(BINS, dtype=np.int64)
+        self.scores = np.zeros((classes, BINS), dtype=np.int64)
+
+    def add(self, confidence: np.ndarray, label: np.ndarray, score: np.ndarray, t1: float) -> None:
+        """Count the pixels of an image, or of a part of one."""
+        self.confidence += np.bincount(_bins(confidence), minlength=BINS)
+        above = confidence > t1
+        places = label[above].astype(np.int64) * BINS + _bins(score[above])
+        self.scores += np.bincount(places, minlength=self.scores.size).reshape(self.scores.shape)
+
+
+def threshold_picture(
+    path: Path, record: Dict, distributions: Distributions, shown: Sequence[int], example: Example, classes: ClassSet
+) -> None:
+    """Write a PNG: where t1 and t2 lie in the distributions, and what they make of one image.
+
+    Parameters
+    ----------
+    path : Path
+        Where to write it.
+    record : dict
+        What proxies.json says.
+    distributions : Distributions
+        Of the whole set.
+    shown : sequence of int
+        Up to four classes to draw the scores of.
+    example : Example
+        One image of the set.
+    classes : ClassSet
+        For names and colours.
+    """
+    height, width = example.confidence.shape
+    below = 13.0 / 4 * height / width
+    figure = Figure(figsize=(13, 4.3 + below), facecolor="white", layout="constrained")
+    above, images = figure.subfigures(2, 1, height_ratios=(4.0, below + 0.3))
+    left, right = above.subplots(1, 2)
+    _draw_confidence(left, record, distributions.confidence)
+    _draw_scores(right, record, distributions.scores, shown, classes)
+    pictures = (example.image, example.confidence, example.without, example.proxies)
+    titles = ("target image", "adversarial confidence A, black to white", "classifier alone", "proxies: and A > t1")
+    for axes, picture, title in zip(images.subplots(1, 4), pictures, titles):
+        painted = colourize(picture, classes) if picture.ndim == 2 and picture.dtype == np.uint8 else picture
+        axes.imshow(painted, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        axes.set_title(title, fontsize=11)
+        axes.set_xticks([])
+        axes.set_yticks([])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=100)
+
+
+def _draw_confidence(axes: Axes, record: Dict, counts: np.ndarray) -> None:
+    edges = np.linspace(0, 1, BINS + 1)
+    share = counts / counts.sum() * 100
+    kept = edges[:-1] >= record["t1"]
+    axes.bar(edges[:-1][~kept], share[~kept], width=1 / BINS, align="edge", color=_DROPPED, label="dropped")
+    axes.bar(
+        edges[:-1][kept], share[kept], width=1 / BINS, align="edge", color=_KEPT, label=f"kept: p1 = {record['p1']}"
+    )
+    axes.axvline(record["t1"], color="black", linewidth=1)
+    axes.annotate(f" t1 = {record['t1']:.3f}", (record["t1"], axes.get_ylim()[1] * 0.93), fontsize=11)
+    axes.set_title("1. refocus: all pixels of all images by adversarial confidence", fontsize=11, loc="left")
+    axes.set_xlabel("adversarial confidence A")
+    axes.set_ylabel("percent of all pixels")
+    axes.set_xlim(0, 1)
+    axes.legend(frameon=False, loc="upper right")
+
+
+def _draw_scores(axes: Axes, record: Dict, counts: np.ndarray, shown: Sequence[int], classes: ClassSet) -> None:
+    edges = np.linspace(0, 1, BINS + 1)
+    for label, dashes in zip(shown, _DASHES):
+        name = classes.names[label]
+        surer = np.append(counts[label][::-1].cumsum()[::-1], 0) / max(counts[label].sum(), 1) * 100
+        t2 = record["t2"][name]
+        (line,) = axes.plot(edges, surer, linestyle=dashes, label=f"{name}: t2 = {t2:.3f}")
+        axes.plot([t2, t2], [0, 100 * record["p2"]], color=line.get_color(), linestyle=dashes, linewidth=0.8)
+        axes.plot([t2], [100 * record["p2"]], marker="o", color=line.get_color())
+    axes.axhline(100 * record["p2"], color="black", linewidth=0.8)
+    axes.annotate(f"p2 = {record['p2']}", (0.01, 100 * record["p2"] + 1.5), fontsize=11)
+    axes.set_title("2. reweight: of each class's pixels with A > t1, those surer than s", fontsize=11, loc="left")
+    axes.set_xlabel("score s = largest class probability")
+    axes.set_ylabel("percent of the class's pixels")
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 105)
+    axes.legend(framealpha=1, edgecolor="none", loc="lower left")
+
+
+def _bins(values: np.ndarray) -> np.ndarray:
+    return np.minimum((values * BINS).astype(np.int64).ravel(), BINS - 1)

@@ -1,0 +1,25 @@
+"""Draw how the thresholds of a run's proxies came about: distributions of the whole set, and one image."""
+
+from pathlib import Path
+
+from gluon_madapt.command import experiment_parser, open_run, run_tool
+from gluon_madapt.errors import UserError
+from gluon_madapt.stages.threshold_picture import draw_thresholds
+
+
+def main(arguments):
+    parser = experiment_parser(
+        __doc__, starts_from="checkpoint of the adversarial model", fresh="changes nothing here: nothing is made anew"
+    )
+    parser.add_argument("--cache", type=Path, metavar="DIR", help="the network pass (default: RUN/cache)")
+    parser.add_argument("--image", type=int, default=0, metavar="N", help="the image to show, from 0 (default: 0)")
+    parser.add_argument("--out", type=Path, metavar="FILE.png", help="(default: RUN/proxies/thresholds.png)")
+    parsed = parser.parse_args(arguments)
+    if parsed.out and parsed.out.suffix != ".png":
+        raise UserError(f"--out {parsed.out}: expected a name that ends in .png")
+    run = open_run(parsed)
+    print(draw_thresholds(run, parsed.cache, parsed.image, parsed.out))
+
+
+if __name__ == "__main__":
+    run_tool(main)
