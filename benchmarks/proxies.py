@@ -29,6 +29,7 @@ from brute_force import divided_labels, sorted_thresholds, whole_images
 from gluon_madapt.config import load_experiment
 from gluon_madapt.data import normalize, open_dataset, resize_image
 from gluon_madapt.labels import class_set
+from gluon_madapt.models.interpolation import resize_like
 from gluon_madapt.models.upsampling import probability_blocks
 from gluon_madapt.proxies import Shares, compute_thresholds, label_image
 from gluon_madapt.stages import Run
@@ -109,12 +110,14 @@ def speed(options):
         "14 settings": lambda: run_selection(cache, TABLE_4, options.folder),
         "one setting, 2048x1024": lambda: run_selection(full, [PAPER], options.folder),
         "network pass": network,
+        "upsampling and softmax, MXNet": lambda: upsample_by_mxnet(cache.read(0).logits),
+        "upsampling and softmax, compiled": lambda: sum(1 for _ in probability_blocks(cache.read(0).logits, *SMALL)),
     }
     sides["one setting"](), network()  # compile
     seconds = {name: [] for name in sides}
     for _ in range(options.repeats):
         for name, side in sides.items():
-            images = 1 if name == "network pass" else options.images
+            images = options.images if "setting" in name or "lists" in name else 1
             seconds[name].append(timed(side) / images)
             print(f"{name}: {seconds[name][-1]:.4f} s per image", file=sys.stderr, flush=True)
     medians = {name: statistics.median(values) for name, values in seconds.items()}
@@ -127,6 +130,9 @@ def speed(options):
         "lists of scores / one setting": ratio("lists of scores", "one setting"),
         "one setting / network pass": ratio("one setting", "network pass"),
         "14 settings / one setting": ratio("14 settings", "one setting"),
+        "upsampling and softmax, MXNet / compiled": ratio(
+            "upsampling and softmax, MXNet", "upsampling and softmax, compiled"
+        ),
         "one setting, 2048x1024 / 1024x512": ratio("one setting, 2048x1024", "one setting"),
         f"hours for {CITYSCAPES_IMAGES} images, selection at 2048x1024": medians["one setting, 2048x1024"]
         * CITYSCAPES_IMAGES
@@ -187,6 +193,12 @@ MADE_FROM = {"checkpoint": "none: these maps are drawn", "discriminators": ["D1"
 
 def names(number):
     return [f"{index:05d}.png" for index in range(number)]
+
+
+def upsample_by_mxnet(logits):
+    from mxnet import nd  # noqa: PLC0415 - imports once gluon_madapt has been
+
+    return nd.softmax(resize_like(nd, nd.array(logits[None]), nd.empty((1, 1, *SMALL))), axis=1).asnumpy()
 
 
 def synthetic_cache(folder, number, size):

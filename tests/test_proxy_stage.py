@@ -397,8 +397,15 @@ def test_flags_that_make_no_sense_are_one_line(wrong, tiny_world, tmp_path):
 
 def test_the_thresholds_can_be_looked_at(straight, tiny_world, tmp_path):
     run = Run(small_experiment(tiny_world), straight)
-    path = draw_thresholds(run, image=2, out=tmp_path / "picture.png")
-    pixels = read_image(path)
+    drawn = draw_thresholds(run, image=2, out=tmp_path / "picture.png")
+    assert (drawn.expected, drawn.labelled) == (0.48, record(straight)["share_labelled"])
+    cache, moved = cache_of(straight), 0
+    paths = sorted((straight / "proxies" / "labels").rglob("*.png"))
+    for path, (probabilities, _) in zip(paths, whole_images(cache.read(index) for index in range(len(cache)))):
+        labels = read_train_ids(path, 19)
+        moved += ((labels != 255) & (labels != probabilities.argmax(axis=0))).sum()
+    assert drawn.moved == moved / record(straight)["pixels_kept"] > 0
+    pixels = read_image(drawn.path)
     assert pixels.shape[1] == 1300
     assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 100
     with pytest.raises(UserError, match="--image 4: there are 4 images: expected 0 to 3"):

@@ -8,6 +8,7 @@ together, and none of another checkpoint goes unnoticed.
 import fcntl
 import hashlib
 import json
+import logging
 import zipfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,8 @@ from gluon_madapt.stages.run import move_aside, read_json, write_json
 CACHE = "cache"
 _FORMAT = 2
 _MADE_FROM = "inputs.json"
+
+_log = logging.getLogger(__name__)
 
 
 class StoredMaps(NamedTuple):
@@ -169,9 +172,12 @@ class MapCache:
             raise UserError(f"{path}: cannot be written ({error.strerror}): choose another --cache") from None
         with file:  # closing it, or the end of the process, lets go of the lock
             try:
-                fcntl.flock(file, kind)
+                fcntl.flock(file, kind | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise UserError(
-                    f"{self.folder}: another process is at work on the same shard: wait for it, or stop it"
-                ) from None
+                if kind & fcntl.LOCK_NB:
+                    raise UserError(
+                        f"{self.folder}: another process is at work on the same shard: wait for it, or stop it"
+                    ) from None
+                _log.info("%s: waits for another process that is at work there", self.folder)
+                fcntl.flock(file, kind)
             yield

@@ -1,7 +1,7 @@
 """The picture of a run's thresholds, from its stored maps and its proxies.json."""
 
 from pathlib import Path
-from typing import Dict, Optional
+from typing import Dict, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -21,7 +21,26 @@ from gluon_madapt.stages.scored_maps import scored_blocks
 _CLASSES_SHOWN = 4
 
 
-def draw_thresholds(run: Run, cache: Optional[Path] = None, image: int = 0, out: Optional[Path] = None) -> Path:
+class Drawn(NamedTuple):
+    """What was drawn.
+
+    Attributes
+    ----------
+    path : Path
+        The picture.
+    expected, labelled : float
+        p1 p2, and the share of all pixels that are proxies.
+    moved : float
+        The share of the proxies that are of another class than the pixel's likeliest one.
+    """
+
+    path: Path
+    expected: float
+    labelled: float
+    moved: float
+
+
+def draw_thresholds(run: Run, cache: Optional[Path] = None, image: int = 0, out: Optional[Path] = None) -> Drawn:
     """Draw where t1 and t2 lie among the pixels of all images, and what they make of one image.
 
     Parameters
@@ -37,8 +56,8 @@ def draw_thresholds(run: Run, cache: Optional[Path] = None, image: int = 0, out:
 
     Returns
     -------
-    Path
-        Where it was written.
+    Drawn
+        Where it was written, and how the share that is labelled differs from p1 p2.
 
     Raises
     ------
@@ -54,28 +73,32 @@ def draw_thresholds(run: Run, cache: Optional[Path] = None, image: int = 0, out:
     start = run.checkpoint_of("adversarial")
     inputs = {"checkpoint": sha256(start), "images": target.fingerprint}
     maps = open_cache(run, start, target, cache or run.folder / CACHE, inputs)
-    distributions = _distributions(maps, record, len(run.classes))
+    distributions, moved = _distributions(maps, record, len(run.classes))
     largest = np.argsort(-distributions.scores.sum(axis=1), kind="stable")
     filled = [c for c in largest if distributions.scores[c].any()]
     shown = [filled[i] for i in np.linspace(0, len(filled) - 1, min(_CLASSES_SHOWN, len(filled))).round().astype(int)]
     out = out or run.folder / "proxies" / "thresholds.png"
     threshold_picture(out, record, distributions, shown, _example(maps, target, record, image), run.classes)
-    return out
+    moved_share = moved / max(record["pixels_kept"], 1)
+    return Drawn(out, record["p1"] * record["p2"], record["share_labelled"], moved_share)
 
 
-def _distributions(maps: MapCache, record: Dict, classes: int) -> Distributions:
-    distributions = Distributions(classes)
+def _distributions(maps: MapCache, record: Dict, classes: int) -> Tuple[Distributions, int]:
+    """Return the distributions, and how many proxies are of another class than the likeliest."""
+    distributions, moved, t1, t2 = Distributions(classes), 0, np.float32(record["t1"]), _t2(record)
     with Progress("distributions", len(maps)) as progress:
         for index in range(len(maps)):
             for probabilities, confidence in scored_blocks(maps.read(index)):
-                distributions.add(confidence, *classify(probabilities), record["t1"])
+                label, score = classify(probabilities)
+                best, sure = reweigh(probabilities, t2)
+                distributions.add(confidence, label, score, t1)
+                moved += int((sure & (confidence > t1) & (best != label)).sum())
             progress.one_more()
-    return distributions
+    return distributions, moved
 
 
 def _example(maps: MapCache, target: Dataset, record: Dict, index: int) -> Example:
-    t2 = np.array(list(record["t2"].values()), dtype=np.float32)
-    confidences, labels = [], []
+    confidences, labels, t2 = [], [], _t2(record)
     for probabilities, confidence in scored_blocks(maps.read(index)):
         best, sure = reweigh(probabilities, t2)
         confidences.append(confidence)
@@ -83,3 +106,7 @@ def _example(maps: MapCache, target: Dataset, record: Dict, index: int) -> Examp
     confidence, without = np.concatenate(confidences), np.concatenate(labels)
     proxies = np.where(confidence > np.float32(record["t1"]), without, np.uint8(IGNORE))
     return Example(target.image(index), confidence, without, proxies)
+
+
+def _t2(record: Dict) -> np.ndarray:
+    return np.array(list(record["t2"].values()), dtype=np.float32)
