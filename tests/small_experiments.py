@@ -3,6 +3,7 @@
 from conftest import ROOT
 
 from gluon_madapt.config import load_experiment
+from gluon_madapt.stages import Run
 
 CONFIG = ROOT / "configs" / "mini" / "gta5.yaml"
 INPUT = "{size: [64, 32], short_side: null, crop: null}"
@@ -28,3 +29,9 @@ def small_settings(world, iterations=3):
 
 def small_experiment(world, *overrides, iterations=3):
     return load_experiment(CONFIG, [*small_settings(world, iterations), *overrides])
+
+
+def run_stages(world, folder, *stages, iterations=1):
+    """Run stages of the small experiment, each as a process of its own would."""
+    for stage in stages:
+        stage(Run(small_experiment(world, iterations=iterations), folder))

@@ -4,7 +4,7 @@ import json
 import shutil
 
 import pytest
-from small_experiments import small_experiment
+from small_experiments import run_stages, small_experiment
 
 from gluon_madapt.errors import UserError
 from gluon_madapt.provenance import code_version
@@ -16,8 +16,7 @@ from gluon_madapt.stages.checkpoint import Checkpoint, read_checkpoint, write_ch
 def made(tiny_world, tmp_path_factory):
     """A run folder with proxies in it."""
     folder = tmp_path_factory.mktemp("made")
-    for stage in (train_source, train_adversarial, make_proxies):
-        stage(Run(small_experiment(tiny_world, iterations=1), folder))
+    run_stages(tiny_world, folder, train_source, train_adversarial, make_proxies)
     return folder
 
 

@@ -170,6 +170,15 @@ def test_reweighting_lets_a_rare_unsure_class_win():
     np.testing.assert_array_equal(label_image(probabilities, confidence, thresholds), expected)
 
 
+def test_the_lowest_class_wins_a_tie():
+    probabilities = np.array([[[0.25, 0.9]], [[0.375, 0.05]], [[0.375, 0.05]]], dtype=f32)
+    confidence = np.ones((1, 2), dtype=f32)
+    thresholds = compute_thresholds([(probabilities, confidence)], 1.0, 1.0)
+    assert thresholds.focused.tolist() == [1, 1, 0]
+    equal = thresholds._replace(t2=np.array([0.5, 0.25, 0.25], dtype=f32))
+    assert label_image(probabilities, confidence, equal).tolist() == [[1, 0]]
+
+
 def test_ties_at_the_threshold_fall_out():
     confidence = np.array([[0.5, 0.5, 0.5, 1.0]], dtype=f32)
     thresholds = compute_thresholds([(np.ones((1, 1, 4), dtype=f32), confidence)], 0.5, 1.0)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from brute_force import whole_images
 from conftest import ROOT
-from small_experiments import CONFIG, small_experiment, small_settings
+from small_experiments import CONFIG, run_stages, small_experiment, small_settings
 
 from gluon_madapt.data import Dataset, files
 from gluon_madapt.data.files import read_image, read_train_ids
@@ -41,8 +41,7 @@ IMAGES = 4
 def trained(tiny_world, tmp_path_factory):
     """A run folder with an adversarial model in it."""
     folder = tmp_path_factory.mktemp("trained")
-    for one in (train_source, train_adversarial):
-        one(Run(small_experiment(tiny_world, iterations=1), folder))
+    run_stages(tiny_world, folder, train_source, train_adversarial)
     return folder
 
 
@@ -181,6 +180,22 @@ def test_wherever_it_is_stopped_it_goes_on_to_the_same_end(
         assert record(copied).pop("audit")["proxies"]["pixels"] > 0
         expected["proxies.json"] = made(copied)["proxies.json"]
     assert made(copied) == expected
+
+
+@pytest.mark.parametrize("change", ["a label is gone", "an audit is asked for now"])
+def test_labels_that_are_not_what_is_wanted_now_are_made_again(run, copied, straight, change):
+    with pytest.MonkeyPatch.context() as death, pytest.raises(Stop):
+        stop_at(death, proxy_labels, "write_png", IMAGES)
+        make_proxies(run)
+    if change == "a label is gone":
+        min((copied / "proxies" / "labels").rglob("*.png")).unlink()
+    make_proxies(run, audit=change != "a label is gone")
+    left = made(copied)
+    if "audit" in record(copied):
+        known = sum((run.dataset("target", labelled=True).label(index) != 255).sum() for index in range(IMAGES))
+        assert sum(group["pixels"] for group in record(copied)["audit"].values()) == known
+        left["proxies.json"] = made(straight)["proxies.json"]
+    assert left == made(straight)
 
 
 def test_scans_go_on_where_they_stopped(run, monkeypatch):
