@@ -182,7 +182,7 @@ def run_selection(cache, settings, folder):
     folders = [folder / "selected" / str(index) for index in range(len(settings))]
     saved = SavedSearch(folders[0] / "search.npz", cache, settings)
     thresholds = find_thresholds(cache, settings, CLASSES, THREADS, saved)
-    labellings = [Labelling(one, CLASSES, audited=False) for one in folders]
+    labellings = [Labelling(one, cache.names, CLASSES) for one in folders]
     for one in labellings:
         one.restore()
     label_all(cache, labellings, thresholds, THREADS)

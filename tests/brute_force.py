@@ -38,6 +38,6 @@ def whole_images(stored):
 
     images = []
     for maps in stored:
-        blocks = [(p.copy(), a) for p, a in scored_blocks(maps)]
+        blocks = [(p.copy(), a) for _, p, a in scored_blocks(maps)]
         images.append((np.concatenate([p for p, _ in blocks], axis=1), np.concatenate([a for _, a in blocks])))
     return images

@@ -64,6 +64,15 @@ def test_proxies_follow_the_flags(run):
         assert (image.mode, image.size) == ("L", (256, 128))
 
 
+def test_a_damaged_checkpoint_is_one_line(run, tmp_path):
+    folder, arguments = run
+    whole = (folder / "adversarial" / "checkpoint.npz").read_bytes()
+    place = whole.rindex(b"PK\x01\x02")
+    (tmp_path / "bad.npz").write_bytes(whole[:place] + b"X" + whole[place + 1 :])
+    done = call("make_proxy", *arguments, "--run-dir", tmp_path / "run", "--from", tmp_path / "bad.npz")
+    assert_one_line_error(done, "bad.npz: is no complete checkpoint of this project")
+
+
 @pytest.mark.parametrize("more", [(), ("--multi-scale",), ("--stage", "source"), ("--set", "evaluation.refresh=2")])
 def test_eval_prints_and_writes_scores(run, more, tmp_path):
     _, arguments = run

@@ -1,7 +1,11 @@
+import mxnet as mx
 import numpy as np
 import pytest
 
-from gluon_madapt.evaluation import ConfusionMatrix, summary
+from gluon_madapt.data import Dataset, Sample
+from gluon_madapt.data.files import write_png
+from gluon_madapt.errors import FailureError
+from gluon_madapt.evaluation import ConfusionMatrix, evaluate, summary
 from gluon_madapt.labels import class_set
 
 
@@ -52,3 +56,15 @@ def test_ids_that_are_no_class_are_errors(label, prediction):
 def test_shapes_must_agree():
     with pytest.raises(ValueError, match="differ"):
         ConfusionMatrix(3).add(np.zeros((1, 2), np.uint8), np.zeros((2, 1), np.uint8))
+
+
+def test_a_network_that_returns_no_numbers_is_a_failure_that_names_the_image(tmp_path):
+    class NotANumber:
+        def quarter(self, image):
+            return [mx.nd.full((1, 3, 8, 8), np.nan)]
+
+    path = tmp_path / "street.png"
+    write_png(path, np.zeros((32, 32, 3), dtype=np.uint8))
+    dataset = Dataset([Sample("street.png", path, path)], lambda path: np.zeros((32, 32), dtype=np.uint8))
+    with pytest.raises(FailureError, match=r"street\.png: class probabilities must be finite"):
+        evaluate(NotANumber(), dataset, 3, mx.cpu())

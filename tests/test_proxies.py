@@ -212,6 +212,19 @@ def test_values_that_are_not_finite_are_errors(value):
         adversarial_confidence([bad[1]])
 
 
+def test_images_that_change_from_pass_to_pass_are_an_error():
+    class Changing:
+        def __init__(self):
+            self.seed = 0
+
+        def __iter__(self):
+            self.seed += 1
+            return iter(random_images(3 if self.seed == 1 else self.seed, 2, 3, coarse=False))
+
+    with pytest.raises(ValueError, match="must be the same in every pass"):
+        compute_thresholds(Changing(), 0.5, 0.5)
+
+
 def test_no_images_is_an_error():
     with pytest.raises(ValueError, match="no images"):
         compute_thresholds([], 0.5, 0.5)

@@ -54,6 +54,15 @@ def straight(trained, tiny_world, tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def audited(straight, tiny_world, tmp_path_factory):
+    """The same, audited."""
+    folder = tmp_path_factory.mktemp("audited") / "run"
+    shutil.copytree(straight, folder)
+    make_proxies(Run(small_experiment(tiny_world), folder), audit=True)
+    return folder
+
+
 @pytest.fixture
 def copied(trained, tmp_path):
     shutil.copytree(trained, tmp_path / "run")
@@ -68,8 +77,7 @@ def run(copied, tiny_world):
 def made(folder):
     """Return what a finished stage left, by relative path: labels and records, byte for byte."""
     proxies = folder / "proxies"
-    files_of_stage = {path for path in proxies.rglob("*") if path.is_file() and path.name != "log.jsonl"}
-    return {str(path.relative_to(proxies)): path.read_bytes() for path in files_of_stage}
+    return {str(path.relative_to(proxies)): path.read_bytes() for path in proxies.rglob("*") if path.is_file()}
 
 
 def record(folder):
@@ -78,7 +86,7 @@ def record(folder):
 
 def cache_of(folder):
     made_from = json.loads((folder / "cache" / "inputs.json").read_text())
-    made_from.pop("format")
+    del made_from["format"]
     paths = sorted((folder / "cache").rglob("*.npz"))
     return MapCache(folder / "cache", [str(one.relative_to(folder / "cache"))[:-4] for one in paths], made_from)
 
@@ -158,11 +166,12 @@ def stop_at(monkeypatch, owner, name, number):
         *((proxy_labels, "write_png", number) for number in range(1, IMAGES + 1)),
         *((stage, "write_json", number) for number in (1, 2)),
         *((stage, "_remove", number) for number in range(1, 5)),
+        (MapCache, "versions", 1),
     ],
 )
 @pytest.mark.parametrize("audit", [False, True])
 def test_wherever_it_is_stopped_it_goes_on_to_the_same_end(
-    run, copied, straight, tiny_world, owner, name, number, audit
+    run, copied, straight, audited, tiny_world, owner, name, number, audit
 ):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(threshold_scans, "CHUNK", 2)
@@ -177,25 +186,88 @@ def test_wherever_it_is_stopped_it_goes_on_to_the_same_end(
     )
     expected = made(straight)
     if audit:
-        assert record(copied).pop("audit")["proxies"]["pixels"] > 0
-        expected["proxies.json"] = made(copied)["proxies.json"]
+        expected["proxies.json"] = made(audited)["proxies.json"]
     assert made(copied) == expected
 
 
-@pytest.mark.parametrize("change", ["a label is gone", "an audit is asked for now"])
-def test_labels_that_are_not_what_is_wanted_now_are_made_again(run, copied, straight, change):
+def test_labels_that_are_gone_when_it_goes_on_are_made_again(run, copied, straight):
     with pytest.MonkeyPatch.context() as death, pytest.raises(Stop):
         stop_at(death, proxy_labels, "write_png", IMAGES)
         make_proxies(run)
-    if change == "a label is gone":
-        min((copied / "proxies" / "labels").rglob("*.png")).unlink()
-    make_proxies(run, audit=change != "a label is gone")
-    left = made(copied)
-    if "audit" in record(copied):
-        known = sum((run.dataset("target", labelled=True).label(index) != 255).sum() for index in range(IMAGES))
-        assert sum(group["pixels"] for group in record(copied)["audit"].values()) == known
-        left["proxies.json"] = made(straight)["proxies.json"]
-    assert left == made(straight)
+    min((copied / "proxies" / "labels").rglob("*.png")).unlink()
+    make_proxies(run)
+    assert made(copied) == made(straight)
+
+
+def test_lines_of_the_log_that_are_no_entries_count_for_nothing(run, copied, straight):
+    with pytest.MonkeyPatch.context() as death, pytest.raises(Stop):
+        stop_at(death, proxy_labels, "write_png", IMAGES)
+        make_proxies(run)
+    with (copied / "proxies" / "log.jsonl").open("a") as file:
+        file.write('{"image": "a", "sha{"image": "b"}\n[1]\n{"image": "b"}\n{"ima')
+    make_proxies(run)
+    assert made(copied) == made(straight)
+
+
+def test_maps_that_are_made_anew_are_counted_anew(run, copied):
+    """As when one was damaged, and the network returns other last bits on another device."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threshold_scans, "CHUNK", 2)
+        patch.setattr(threshold_scans, "SECONDS_BETWEEN_SAVES", -1.0)
+        with patch.context() as death, pytest.raises(Stop):
+            stop_at(death, MapCache, "read", 3 * IMAGES + 3)
+            make_proxies(run)
+        cache = cache_of(copied)
+        maps = cache.read(1)
+        cache.write(1, maps._replace(logits=maps.logits * np.float32(1.001)), Shard())
+        make_proxies(run)
+    thresholds = compute_thresholds(whole_images(cache.read(index) for index in range(IMAGES)), 0.6, 0.8)
+    assert record(copied)["t1"] == float(thresholds.t1)
+    assert list(record(copied)["t2"].values()) == [float(value) for value in thresholds.t2]
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from gluon_madapt.config import load_experiment
+from gluon_madapt.stages import Run
+run = Run(load_experiment(sys.argv[1]), Path(sys.argv[2]))
+run.lock("proxies")
+print("there", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_fresh_start_moves_nothing_while_another_process_is_at_work_on_any_of_it(run, copied, straight, tiny_world):
+    make_proxies(run)
+    holding = [sys.executable, "-c", HOLD, str(CONFIG), str(copied / "p1_0.5_p2_0.4")]
+    with subprocess.Popen(holding, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == b"there\n"
+        fresh = Run(small_experiment(tiny_world), copied, fresh=True)
+        with pytest.raises(UserError, match=r"p1_0\.5_p2_0\.4.*another process is at work on it"):
+            make_proxies(fresh, also=[Shares(0.5, 0.4)])
+        other.communicate()
+    assert not list(copied.glob("*.old"))
+    assert made(copied) == made(straight)
+
+
+def test_a_complete_cache_that_cannot_be_written_is_used_all_the_same(run, copied, straight, monkeypatch):
+    cache = copied / "elsewhere" / "cache"
+    shutil.copytree(straight / "cache", cache)
+    open_path = type(copied).open
+
+    def refuse(path, *given, **named):
+        if path.suffix == ".lock" and path.parent == cache.parent:
+            raise PermissionError(13, "Permission denied")
+        return open_path(path, *given, **named)
+
+    monkeypatch.setattr(type(copied), "open", refuse)
+    make_proxies(run, cache=cache)
+    assert made(copied) == made(straight)
+    next(cache.rglob("*.npz")).unlink()
+    shutil.rmtree(copied / "proxies")
+    with pytest.raises(UserError, match=r"cannot be written \(Permission denied\): choose another --cache"):
+        make_proxies(run, cache=cache)
 
 
 def test_scans_go_on_where_they_stopped(run, monkeypatch):
@@ -280,7 +352,7 @@ def test_shards_side_by_side_make_the_maps_of_one_process(trained, tiny_world, t
     ]
     said = [process.communicate()[1].decode() for process in both]
     assert [process.returncode for process in both] == [0, 0], said
-    assert any("now make the labels: python tools/make_proxy.py" in text for text in said)
+    assert any("now make the labels: the same command without --shard" in text for text in said)
     assert not (tmp_path / "two" / "proxies").exists()
     subprocess.run(command(tmp_path / "one", tiny_world), check=True, capture_output=True)
     maps = {
@@ -326,6 +398,22 @@ def test_maps_made_by_other_settings_are_refused(run, copied, straight, change, 
         make_proxies(run)
 
 
+def test_a_cache_whose_record_cannot_be_read_gives_way_to_a_fresh_start(run, copied, straight, tiny_world, tmp_path):
+    shutil.copytree(straight / "cache", tmp_path / "cache")
+    (tmp_path / "cache" / "inputs.json").write_text("{")
+    with pytest.raises(UserError, match=r"maps of another origin \(inputs.json cannot be read\): give --fresh"):
+        make_proxies(run, cache=tmp_path / "cache")
+    make_proxies(Run(small_experiment(tiny_world), copied, fresh=True), cache=tmp_path / "cache")
+    assert len(list(tmp_path.glob("cache.*.old"))) == 1
+    assert made(copied) == made(straight)
+
+
+def test_a_cache_that_cannot_be_made_is_one_line(run, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"cannot be written \(Not a directory\): choose another --cache"):
+        make_proxies(run, cache=tmp_path / "file" / "x" / "cache")
+
+
 def test_two_processes_of_one_shard_and_a_fresh_shard_are_refused(run, copied, tiny_world, tmp_path):
     cache = MapCache(tmp_path / "cache", [], {"discriminators": []})
     again = cache.writing(Shard(1, 2))
@@ -339,6 +427,7 @@ def test_what_killed_processes_left_half_written_is_cleared_away(run, copied, st
     shutil.copytree(straight / "cache", copied / "cache")
     left = copied / "cache" / "x.npz.2-of-3.partial"
     left.write_bytes(b"half")
+    min((copied / "cache").rglob("*.npz")).unlink()
     make_proxies(run)
     assert not left.exists()
 
@@ -351,7 +440,10 @@ def test_labels_are_read_for_an_audit_alone(run, copied, straight, monkeypatch):
         patch.setattr(files, "read_label", refuse)
         patch.setattr(Dataset, "label", refuse)
         make_proxies(run)
-    make_proxies(run, audit=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(stage, "find_thresholds", None)
+        make_proxies(run, audit=True)
+    assert made(copied)["log.jsonl"] == made(straight)["log.jsonl"]
     found = record(copied)
     audit = found.pop("audit")
     assert found == record(straight), "the truth changes nothing but what is reported"
@@ -366,6 +458,15 @@ def test_labels_are_read_for_an_audit_alone(run, copied, straight, monkeypatch):
     assert audit["proxies"]["accuracy"] == right / total
     everything = sum((labels.label(index) != 255).sum() for index in range(len(labels)))
     assert sum(group["pixels"] for group in audit.values()) == everything
+
+
+def test_an_audit_of_labels_from_other_maps_is_refused(run, copied):
+    make_proxies(run)
+    cache = cache_of(copied)
+    maps = cache.read(1)
+    cache.write(1, maps._replace(logits=-maps.logits), Shard())
+    with pytest.raises(FailureError, match=r"\.png: was made from other maps than those in .*: make the proxies anew"):
+        make_proxies(run, audit=True)
 
 
 def test_an_audit_without_labels_says_what_is_missing(run, tiny_world, copied, tmp_path):
@@ -423,6 +524,10 @@ def test_the_thresholds_can_be_looked_at(straight, tiny_world, tmp_path):
     pixels = read_image(drawn.path)
     assert pixels.shape[1] == 1300
     assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 100
+    shutil.copytree(straight, tmp_path / "other")
+    (tmp_path / "other" / "proxies" / "proxies.json").write_text(json.dumps(dict(record(straight), made_from={})))
+    with pytest.raises(UserError, match="these proxies were made from something else than"):
+        draw_thresholds(Run(small_experiment(tiny_world), tmp_path / "other"))
     with pytest.raises(UserError, match="--image 4: there are 4 images: expected 0 to 3"):
         draw_thresholds(run, image=4)
     with pytest.raises(UserError, match=r"proxies\.json: missing, so there are no proxies yet: make them with python"):

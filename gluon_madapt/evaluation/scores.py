@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from gluon_madapt.data import Dataset, normalize, resize_image
 from gluon_madapt.data.transforms import base_size
+from gluon_madapt.errors import FailureError
 from gluon_madapt.evaluation.inference import mean_probability_blocks
 from gluon_madapt.evaluation.metrics import ConfusionMatrix
 from gluon_madapt.labels import ClassSet
@@ -63,7 +64,11 @@ def evaluate(
     matrix = ConfusionMatrix(num_classes)
     for index in tqdm(range(len(dataset)), desc="evaluation", unit="image", disable=None, leave=False):
         image, label = dataset.image(index), dataset.label(index)
-        matrix.add(label, predict_labels(net, image, context, short_side, scales, mirror))
+        try:
+            prediction = predict_labels(net, image, context, short_side, scales, mirror)
+        except ValueError as error:
+            raise FailureError(f"{dataset.samples[index].image}: {error}") from None
+        matrix.add(label, prediction)
     return matrix
 
 

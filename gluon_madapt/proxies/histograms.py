@@ -6,7 +6,7 @@ a sort of everything, with nothing sorted and nothing sampled.  Counts of parts 
 in whatever order.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, Tuple
 
 import numpy as np
 
@@ -33,7 +33,7 @@ class Counts:
     Attributes
     ----------
     bins : np.ndarray
-        (K, L, B) int64.  Most stay 0 and are never written, so they take no memory.
+        (K, L, B) int64.  What stays 0 is never written, and so takes no memory.
     """
 
     bins: np.ndarray
@@ -44,7 +44,17 @@ class Counts:
 
     def merge(self, other: "Counts") -> None:
         """Add the counts of another part of the same set."""
-        self.bins += other.bins
+        self.fill(*other.sparse())
+
+    def sparse(self) -> Tuple[np.ndarray, np.ndarray]:
+        """Return the places, in the flattened bins, of those that are not 0, and what they hold."""
+        flat = self.bins.reshape(-1)
+        places = np.flatnonzero(flat)
+        return places, flat[places]
+
+    def fill(self, places: np.ndarray, numbers: np.ndarray) -> None:
+        """Add to the bins what `sparse` returned of others."""
+        self.bins.reshape(-1)[places] += numbers
 
 
 class UpperCounts(Counts):

@@ -69,7 +69,8 @@ def compute_thresholds(images: Iterable[Tuple[np.ndarray, np.ndarray]], p1: floa
     Raises
     ------
     ValueError
-        If there is no image, or values are not finite or out of range; the message names the image's position.
+        If there is no image, values are not finite or out of range (the message names the image's position), or the
+        images change while they are iterated over.
     """
     first = next(iter(images), None)
     if first is None:
@@ -176,8 +177,12 @@ class ThresholdSearch:
         Raises
         ------
         ValueError
-            If they are of no pixels at all.
+            If they are of no pixels at all, or of other pixels than those of the passes before.
         """
+        if self.passed in (1, 3):
+            expected = np.array([[one.inside for one in row] for row in self._found])
+            if not np.array_equal(counts.bins.sum(axis=2), expected):
+                raise ValueError("the images are not those of the pass before: they must be the same in every pass")
         if self.passed == 0:
             self._find_t1_bins(counts.bins[0, 0])
         elif self.passed == 1:

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from gluon_madapt.atomic import write_atomically
 from gluon_madapt.labels import ClassSet, colourize
 
 _INCHES_PER_COLUMN = 3.2
@@ -45,5 +46,5 @@ def picture_strip(
     patches.append(Patch(facecolor="white", edgecolor="black", linewidth=0.5, label="ignored"))
     figure.legend(handles=patches, loc="lower center", ncol=_LEGEND_COLUMNS, frameon=False, fontsize=10.5)
     figure.tight_layout(rect=(0, 0.62 / figure.get_figheight(), 1, 1), pad=0.4)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=100)
+    with write_atomically(path) as file:
+        figure.savefig(file, format="png", dpi=100)

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from gluon_madapt.atomic import write_atomically
 from gluon_madapt.labels import ClassSet, colourize
 
 BINS = 200
@@ -92,8 +93,8 @@ def threshold_picture(
         axes.set_title(title, fontsize=11)
         axes.set_xticks([])
         axes.set_yticks([])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=100)
+    with write_atomically(path) as file:
+        figure.savefig(file, format="png", dpi=100)
 
 
 def _draw_confidence(axes: Axes, record: Dict, counts: np.ndarray) -> None:

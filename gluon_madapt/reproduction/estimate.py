@@ -63,9 +63,11 @@ class Estimate:
             return _times(each * sum(s * s for s in protocol["scales"]) * (1 + protocol["mirror"]), _count(run, "val"))
         if step.stage == "proxies":
             where = (experiment.proxies.size, experiment.data.target)
-            each = self._once(run, ("thresholds and labels", *where), lambda: _selection(run))
-            if not step.after:  # others find the network's maps there
-                each += self._once(run, ("network pass", *where), lambda: _network_pass(run))
+            if step.after:  # made together with others, from the same maps and by the same passes over them
+                each = self._once(run, ("labels at other shares", *where), lambda: _selection(run, alone=False))
+            else:
+                each = self._once(run, ("network pass", *where), lambda: _network_pass(run))
+                each += self._once(run, ("thresholds and labels", *where), lambda: _selection(run, alone=True))
             return _times(each, _count(run, "target"))
         settings = getattr(experiment, step.stage)
         if step.stage == "adversarial":
@@ -163,8 +165,8 @@ def _network_pass(run: Run) -> float:
     return _measure(lambda: net.quarter(batch))
 
 
-def _selection(run: Run) -> float:
-    """Measure what thresholds and labels cost for an image, from maps that are there, in seconds."""
+def _selection(run: Run, alone: bool) -> float:
+    """Measure what thresholds and labels cost for an image, or labels more where there are others, in seconds."""
     own = _own_size(run, "target")
     width, height = run.experiment.proxies.size or own
     rng = np.random.default_rng(0)
@@ -173,20 +175,28 @@ def _selection(run: Run) -> float:
     blocks = _Blocks(StoredMaps(own[::-1], discriminators, logits))
     shares = shares_of(run.experiment)
 
-    def one_image():
-        thresholds = compute_thresholds(blocks, *shares)
-        for probabilities, confidence in blocks:
+    thresholds = compute_thresholds(blocks, *shares)
+    upsampled = [(probabilities.copy(), confidence) for probabilities, confidence in blocks]
+
+    def label(images):
+        for probabilities, confidence in images:
             label_image(probabilities, confidence, thresholds)
 
-    return _measure(one_image) / run.experiment.data.threads
+    def from_maps():
+        compute_thresholds(blocks, *shares)
+        label(blocks)
+
+    return _measure(from_maps if alone else lambda: label(upsampled)) / run.experiment.data.threads
 
 
 class _Blocks:
+    """Blocks of rows in place of images, for `compute_thresholds`."""
+
     def __init__(self, maps: StoredMaps):
         self._maps = maps
 
     def __iter__(self):
-        return scored_blocks(self._maps)
+        return ((probabilities, confidence) for _, probabilities, confidence in scored_blocks(self._maps))
 
 
 def _scoring(run: Run, short_side: Optional[int]) -> float:

@@ -70,8 +70,12 @@ def stored_networks(path: Path) -> Set[str]:
     """Return the names of the networks in a checkpoint; none for a file of another kind."""
     if not zipfile.is_zipfile(path):
         return set()
-    with zipfile.ZipFile(path) as archive:
-        return {name.split("/")[0] for name in archive.namelist() if "/" in name} - {"optimizer"}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except DAMAGED_ARCHIVE as error:
+        raise UserError(f"{path}: is no complete checkpoint of this project ({error})") from None
+    return {name.split("/")[0] for name in names if "/" in name} - {"optimizer"}
 
 
 def versions_behind(path: Path) -> List[str]:

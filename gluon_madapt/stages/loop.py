@@ -28,7 +28,7 @@ from gluon_madapt.stages.checkpoint import (
     trainer_arrays,
     write_checkpoint,
 )
-from gluon_madapt.stages.run import CHECKPOINT, Run, write_json, write_text
+from gluon_madapt.stages.run import CHECKPOINT, Run, read_log, write_json, write_text
 
 _log = logging.getLogger(__name__)
 
@@ -240,8 +240,7 @@ class Loop:
         """Drop from the log what comes after the checkpoint, and will be trained again."""
         log = self._folder / "log.jsonl"
         if log.exists():
-            lines = log.read_text(encoding="utf-8").splitlines()
-            entries = [json.loads(line) for line in lines if line.endswith("}")]
+            entries = [one for one in read_log(log) if "iteration" in one]
             write_text(log, "".join(json.dumps(one) + "\n" for one in entries if one["iteration"] <= iteration))
             scores = [one["val"] for one in entries if "val" in one and one["iteration"] <= iteration]
             self._last_score = scores[-1] if scores else None

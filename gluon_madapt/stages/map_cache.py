@@ -12,12 +12,13 @@ import logging
 import zipfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import IO, Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
 from gluon_madapt.atomic import PARTIAL, write_atomically
 from gluon_madapt.errors import UserError
+from gluon_madapt.provenance import code_version
 from gluon_madapt.stages.checkpoint import DAMAGED_ARCHIVE
 from gluon_madapt.stages.run import move_aside, read_json, write_json
 
@@ -90,26 +91,46 @@ class MapCache:
         """Return the places of the images of a shard."""
         return range(shard.index - 1, len(self), shard.count)
 
-    @contextmanager
-    def writing(self, shard: Shard, fresh: bool = False) -> Iterator[None]:
-        """Claim the folder for the maps of a shard; those of other inputs are moved aside if ``fresh``, or an error.
+    @property
+    def complete(self) -> bool:
+        """Whether there are maps of all images, made from these inputs."""
+        return not self.missing(Shard()) and not self._differing()
 
-        Waits while other processes write to it, but for other shards, which may do so side by side.
+    def state(self) -> str:
+        """Return a text that changes when the file of any image does, told by its size and time."""
+        facts = [(one.stat().st_size, one.stat().st_mtime_ns) for one in self._files if one.exists()]
+        return f"{len(facts)} files, {hashlib.sha256(repr(facts).encode()).hexdigest()}"
+
+    def versions(self) -> List[str]:
+        """Return the versions of the code that made the maps."""
+        return list(dict.fromkeys(self._read(index, ())["code"].tobytes().decode() for index in range(len(self))))
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Keep others from moving the folder aside; where nothing can be written, nobody can."""
+        with self._lock(fcntl.LOCK_SH, optional=True):
+            yield
+
+    @contextmanager
+    def writing(self, shard: Shard, fresh: bool = False, restart: bool = False) -> Iterator[None]:
+        """Claim the folder for the maps of a shard.
+
+        What it holds of other inputs is moved aside if ``fresh``, or an error; if ``restart``, all of it is.  Waits
+        while other processes read or write it, but for other shards, which may write side by side.
 
         Raises
         ------
         UserError
-            If it holds maps of other inputs, or another process is at work on the same shard.
+            If it holds maps of other inputs, cannot be written, or another process is at work on the same shard.
         """
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
         with self._lock(fcntl.LOCK_SH if shard.count > 1 else fcntl.LOCK_EX):
             if shard.count > 1:
                 with self._lock(fcntl.LOCK_EX | fcntl.LOCK_NB, f".{shard.index}-of-{shard.count}"):
                     with self._lock(fcntl.LOCK_EX, ".claim"):  # one shard at a time
-                        self._claim(fresh=False)
+                        self._claim()
                     yield
             else:
-                self._claim(fresh)
+                self._claim(fresh, restart)
                 for partial in self.folder.rglob(f"*{PARTIAL}"):  # of processes that were killed
                     partial.unlink()
                 yield
@@ -118,7 +139,7 @@ class MapCache:
         """Store the maps of an image, whole or not at all."""
         arrays = dict(zip(self._discriminators, maps.discriminators), logits=maps.logits, size=np.array(maps.size))
         with write_atomically(self._files[index], f".{shard.index}-of-{shard.count}") as file:
-            np.savez(file, made_from=self._mark, **arrays)
+            np.savez(file, made_from=self._mark, code=np.frombuffer(code_version().encode(), np.uint8), **arrays)
 
     def read(self, index: int, logits: bool = True) -> StoredMaps:
         """Read the maps of an image, without the class scores if ``logits`` is false.
@@ -128,56 +149,77 @@ class MapCache:
         UserError
             If the file is missing, damaged, or made from other inputs.
         """
+        stored = self._read(index, ("size", *self._discriminators, *["logits"] * logits))
+        height, width = stored["size"].tolist()
+        return StoredMaps((height, width), [stored[name] for name in self._discriminators], stored.get("logits"))
+
+    def _read(self, index: int, names: Sequence[str]) -> Dict[str, np.ndarray]:
         path = self._files[index]
         try:
             if not zipfile.is_zipfile(path):
                 raise ValueError("no archive")
-            with np.load(path, allow_pickle=False) as stored:
-                mark, height, width = stored["made_from"], *stored["size"].tolist()
-                discriminators = [stored[name] for name in self._discriminators]
-                maps = StoredMaps((height, width), discriminators, stored["logits"] if logits else None)
+            with np.load(path, allow_pickle=False) as archive:
+                stored = {name: archive[name] for name in ("made_from", "code", *names)}
         except DAMAGED_ARCHIVE as error:
             reason = " ".join(str(error).split())
             raise UserError(
                 f"{path}: is missing or damaged ({reason}): delete it, and make the proxies again"
             ) from None
-        if not np.array_equal(mark, self._mark):
+        if not np.array_equal(stored["made_from"], self._mark):
             raise UserError(
                 f"{path}: was made from another checkpoint, other images or other settings than the rest of "
                 f"{self.folder}: delete it, and make the proxies again"
             )
-        return maps
+        return stored
 
-    def _claim(self, fresh: bool) -> None:
+    def _differing(self) -> List[str]:
+        """Return in what the maps that are there were made from something else; nothing if there are none."""
         record = self.folder / _MADE_FROM
-        if record.exists():
-            before = read_json(record)
-            differing = [key for key, value in self.made_from.items() if before.get(key) != value]
-            if not differing:
-                return
-            if not fresh:
-                raise UserError(
-                    f"{self.folder}: holds the network's maps of another {' and '.join(differing)}: "
-                    "give --fresh to move them aside, or another --cache"
-                )
+        try:
+            before = read_json(record) if record.exists() else self.made_from
+        except UserError:
+            return [f"origin ({_MADE_FROM} cannot be read)"]
+        return [key for key, value in self.made_from.items() if before.get(key) != value]
+
+    def _claim(self, fresh: bool = False, restart: bool = False) -> None:
+        record = self.folder / _MADE_FROM
+        differing = self._differing()
+        if differing and not fresh:
+            raise UserError(
+                f"{self.folder}: holds the network's maps of another {' and '.join(differing)}: "
+                "give --fresh to move them aside, or another --cache"
+            )
+        if (differing or restart) and self.folder.exists():
             move_aside(self.folder)
-        write_json(record, self.made_from)
+        if not record.exists():
+            write_json(record, self.made_from)
 
     @contextmanager
-    def _lock(self, kind: int, suffix: str = "") -> Iterator[None]:
+    def _lock(self, kind: int, suffix: str = "", optional: bool = False) -> Iterator[None]:
         path = self.folder.parent / f".{self.folder.name}{suffix}.lock"
         try:
-            file = path.open("a")
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            file = path.open("a+")  # to read as well: on NFS a shared lock wants that
         except OSError as error:
+            if optional:
+                yield
+                return
             raise UserError(f"{path}: cannot be written ({error.strerror}): choose another --cache") from None
         with file:  # closing it, or the end of the process, lets go of the lock
-            try:
-                fcntl.flock(file, kind | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if kind & fcntl.LOCK_NB:
-                    raise UserError(
-                        f"{self.folder}: another process is at work on the same shard: wait for it, or stop it"
-                    ) from None
-                _log.info("%s: waits for another process that is at work there", self.folder)
-                fcntl.flock(file, kind)
+            self._wait_for(file, kind)
             yield
+
+    def _wait_for(self, file: IO, kind: int) -> None:
+        try:
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if kind & fcntl.LOCK_NB:
+                raise UserError(
+                    f"{self.folder}: another process is at work on the same shard: wait for it, or stop it"
+                ) from None
+            _log.info("%s: waits for another process that is at work there", self.folder)
+            fcntl.flock(file, kind)
+        except OSError as error:
+            raise UserError(
+                f"{file.name}: cannot be locked ({error.strerror}): choose a --cache on another file system"
+            ) from None

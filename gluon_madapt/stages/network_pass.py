@@ -48,8 +48,10 @@ def open_cache(run: Run, start: Path, target: Dataset, folder: Path, inputs: dic
     return MapCache(folder, [sample.name for sample in target.samples], made_from)
 
 
-def network_pass(run: Run, start: Path, target: Dataset, cache: MapCache, shard: Optional[Shard] = None) -> None:
-    """Run the networks on every image, or every one of a shard, that has no stored maps yet.
+def network_pass(
+    run: Run, start: Path, target: Dataset, cache: MapCache, shard: Optional[Shard] = None, restart: bool = False
+) -> None:
+    """Run the networks on every image, or every one of a shard, that has no stored maps yet, or on all to ``restart``.
 
     Raises
     ------
@@ -58,8 +60,10 @@ def network_pass(run: Run, start: Path, target: Dataset, cache: MapCache, shard:
     FailureError
         If what the network returns is not finite.
     """
+    if cache.complete and not restart:
+        return
     shard = shard or Shard()
-    with cache.writing(shard, run.fresh):
+    with cache.writing(shard, run.fresh, restart):
         missing, total = cache.missing(shard), len(cache.places(shard))
         if not missing:
             return

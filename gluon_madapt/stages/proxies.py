@@ -6,7 +6,7 @@ images (`threshold_scans`) and labels (`proxy_labels`) are computed from it, ups
 
 import logging
 from pathlib import Path
-from typing import Any, Dict, Optional, Sequence
+from typing import Any, Dict, NamedTuple, Optional, Sequence
 
 import numpy as np
 
@@ -19,8 +19,8 @@ from gluon_madapt.proxies import Shares, Thresholds
 from gluon_madapt.stages.checkpoint import versions_behind
 from gluon_madapt.stages.map_cache import CACHE, MapCache, Shard
 from gluon_madapt.stages.network_pass import network_pass, open_cache
-from gluon_madapt.stages.proxy_labels import LABELS, Labelling, Truth, label_all
-from gluon_madapt.stages.run import Run, move_aside, read_json, write_json
+from gluon_madapt.stages.proxy_labels import LABELS, Labelling, Truth, audit_labels, label_all
+from gluon_madapt.stages.run import Run, read_json, write_json
 from gluon_madapt.stages.threshold_scans import SavedSearch, find_thresholds
 
 METRICS = "metrics.json"
@@ -81,59 +81,117 @@ def make_proxies(
     if shard:
         _run_shard(run, start, target, maps, shard)
         return
-    if run.fresh and cache is None and maps.folder.exists():
-        move_aside(maps.folder)
+    for one in runs:  # all of them, before anything is moved aside
+        one.lock("proxies")
     for one in runs:
         one.open("proxies", inputs)
-    left = [one for one in runs if not _is_made(one, target, audit)]
-    if left:
-        network_pass(run, start, target, maps)
-        _make(left, maps, start, truth)
-    for one in runs:
-        _remove(one.folder / "proxies" / _SEARCH)
+    names = maps.names
+    made = [_Made(one, Labelling(one.folder / "proxies", names, len(run.classes))) for one in runs]
+    left = [one for one in made if not one.finished]
+    if left or (audit and not all(one.audited for one in made)):
+        network_pass(run, start, target, maps, restart=run.fresh and cache is None)
+        with maps.reading():
+            if left:
+                _make(left, maps, start)
+            for one in made:
+                if audit and not one.audited:
+                    _audit(one, maps, truth)
+    for one in made:
+        _remove(one.search)
         _log.info("%s", _in_words(one))
 
 
-def _make(runs: Sequence[Run], cache: MapCache, start: Path, truth: Optional[Truth]) -> None:
+class _Made(NamedTuple):
+    """What a run makes, or has made."""
+
+    run: Run
+    labelling: Labelling
+
+    @property
+    def metrics(self) -> Path:
+        """What marks that all is made."""
+        return self.labelling.folder / METRICS
+
+    @property
+    def record(self) -> Path:
+        return self.labelling.folder / RECORD
+
+    @property
+    def search(self) -> Path:
+        """The counts of a search that is not done with."""
+        return self.labelling.folder / _SEARCH
+
+    @property
+    def finished(self) -> bool:
+        labels = (self.labelling.path(name) for name in self.labelling.names)
+        return self.metrics.exists() and self.record.exists() and all(one.exists() for one in labels)
+
+    @property
+    def audited(self) -> bool:
+        return self.record.exists() and "audit" in read_json(self.record)
+
+
+def _make(made: Sequence[_Made], cache: MapCache, start: Path) -> None:
     """Make the labels of runs that differ in their shares alone."""
-    folders = [one.folder / "proxies" for one in runs]
-    classes, threads = len(runs[0].classes), runs[0].experiment.data.threads
-    labellings = [Labelling(folder, classes, truth is not None) for folder in folders]
-    settings = [shares_of(one.experiment) for one in runs]
-    saved = SavedSearch(folders[0] / _SEARCH, cache, settings)
-    for folder in folders:  # before the first label may change, the mark of finished ones goes
-        _remove(folder / METRICS)
-        _remove(folder / RECORD)
+    runs, labellings = [one.run for one in made], [one.labelling for one in made]
+    threads, settings = runs[0].experiment.data.threads, [shares_of(one.experiment) for one in runs]
+    saved = SavedSearch(made[0].search, cache, settings)
+    for one in made:  # before the first label may change, the mark of finished ones goes
+        _remove(one.metrics)
+        _remove(one.record)
     if not saved.finished:  # then labels that are there may be of other thresholds
-        for labelling in labellings:
-            _remove(labelling.log)
-    thresholds = find_thresholds(cache, settings, classes, threads, saved)
-    for labelling in labellings:
-        labelling.restore()
-    label_all(cache, labellings, thresholds, threads, truth)
-    for one, labelling, found in zip(runs, labellings, thresholds):
-        record = _record(one, cache, labelling, found, audited=truth is not None)
-        _warn(one, found)
+        for one in labellings:
+            _remove(one.log)
+    thresholds = find_thresholds(cache, settings, len(runs[0].classes), threads, saved)
+    for one in labellings:
+        one.restore()
+    label_all(cache, labellings, thresholds, threads)
+    code = with_this_code([*versions_behind(start), *cache.versions()])
+    for one, found in zip(made, thresholds):
+        record = _record(one.run, cache, one.labelling, found)
+        _warn(one.run, found)
         metrics = {
             "stage": "proxies",
-            "code": with_this_code(versions_behind(start)),
-            "seed": one.experiment.seed,
+            "code": code,
+            "seed": one.run.experiment.seed,
             "labels_sha256": record["labels_sha256"],
             "images": len(cache),
             "share_labelled": record["share_labelled"],
         }
-        write_json(labelling.folder / RECORD, record)
-        write_json(labelling.folder / METRICS, metrics)  # last: it marks labels that are finished
+        write_json(one.record, record)
+        write_json(one.metrics, metrics)  # last
 
 
-def _record(run: Run, cache: MapCache, labelling: Labelling, found: Thresholds, audited: bool) -> Dict[str, Any]:
+def _audit(made: _Made, cache: MapCache, truth: Truth) -> None:
+    """Add to the record what the truth says of the labels."""
+    made.labelling.restore()
+    record, threads = read_json(made.record), made.run.experiment.data.threads
+    audit = audit_labels(cache, made.labelling, thresholds_of(record), threads, truth)
+    write_json(made.record, dict(record, audit=audit.report(made.run.classes.names)))
+
+
+def thresholds_of(record: Dict[str, Any]) -> Thresholds:
+    """Return the thresholds that proxies.json holds."""
+    focused = np.array(list(record["pixels_focused_by_class"].values()))
+    ties = np.array(list(record["ties"]["t2"].values())) * focused
+    return Thresholds(
+        np.float32(record["t1"]),
+        np.array(list(record["t2"].values()), dtype=np.float32),
+        record["pixels"],
+        focused,
+        round(record["ties"]["t1"] * record["pixels"]),
+        ties.round().astype(np.int64),
+    )
+
+
+def _record(run: Run, cache: MapCache, labelling: Labelling, found: Thresholds) -> Dict[str, Any]:
     """Return what proxies.json says."""
     shares, kept, focused = shares_of(run.experiment), labelling.kept(), found.focused
 
     def by_class(values) -> Dict[str, Any]:
         return {name: value.item() for name, value in zip(run.classes.names, values)}
 
-    record = {
+    return {
         "made_from": cache.made_from,
         "seed": run.experiment.seed,
         "images": len(cache),
@@ -151,11 +209,8 @@ def _record(run: Run, cache: MapCache, labelling: Labelling, found: Thresholds, 
             "t1": found.ties_t1 / found.pixels,
             "t2": by_class(found.ties_t2 / np.maximum(focused, 1)),
         },
-        "labels_sha256": labelling.digest(cache.names),
+        "labels_sha256": labelling.digest(),
     }
-    if audited:
-        record["audit"] = labelling.audit().report(run.classes.names)
-    return record
 
 
 def _warn(run: Run, found: Thresholds) -> None:
@@ -168,24 +223,13 @@ def _warn(run: Run, found: Thresholds) -> None:
             )  # fmt: skip
 
 
-def _in_words(run: Run) -> str:
-    record = read_json(run.folder / "proxies" / RECORD)
-    text = (
-        f"proxies: {100 * record['share_labelled']:.1f}% of all pixels labelled, in {run.folder / 'proxies' / LABELS}"
-    )
+def _in_words(made: _Made) -> str:
+    record = read_json(made.record)
+    text = f"proxies: {100 * record['share_labelled']:.1f}% of all pixels labelled, in {made.labelling.folder / LABELS}"
     for group, found in record.get("audit", {}).items():
         if found["pixels"]:
             text += f"; {group.replace('_', ' ')} {100 * found['accuracy']:.1f}% right"
     return text
-
-
-def _is_made(run: Run, target: Dataset, audit: bool) -> bool:
-    """Tell whether all labels of a run are there, compared with the truth if that is asked for."""
-    folder = run.folder / "proxies"
-    if not ((folder / METRICS).exists() and (folder / RECORD).exists()):
-        return False
-    made = all(proxy_path(folder / LABELS, sample.name).exists() for sample in target.samples)
-    return made and (not audit or "audit" in read_json(folder / RECORD))
 
 
 def _remove(path: Path) -> None:
@@ -200,7 +244,8 @@ def _run_shard(run: Run, start: Path, target: Dataset, cache: MapCache, shard: S
         )
     network_pass(run, start, target, cache, shard)
     missing = len(cache.missing(Shard()))
-    then = f"{missing} images are left to other shards" if missing else f"now make the labels: {run.command('proxies')}"
+    left = f"{missing} images are left to other shards"
+    then = left if missing else "now make the labels: the same command without --shard"
     _log.info("proxies: shard %s of the network pass is done, in %s; %s", shard, cache.folder, then)
 
 
@@ -208,7 +253,7 @@ def _run_at(run: Run, shares: Shares) -> Run:
     """Return the same experiment at other shares, in a folder of its own."""
     proxies = run.experiment.proxies.model_copy(update=shares._asdict())
     experiment = run.experiment.model_copy(update={"proxies": proxies})
-    return Run(experiment, settings_folder(run.folder, shares), run.start_from, run.fresh)
+    return Run(experiment, settings_folder(run.folder, shares), run.start_from, run.fresh, run.config)
 
 
 def _check_shares(runs: Sequence[Run], start: Path, cache: MapCache) -> None:

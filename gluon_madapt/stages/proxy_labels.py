@@ -8,17 +8,18 @@ import json
 from contextlib import closing
 from pathlib import Path
 from threading import Lock
-from typing import Callable, Dict, List, Optional, Sequence
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
 from gluon_madapt.data import proxy_path
 from gluon_madapt.data.files import write_png
+from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.labels import IGNORE
 from gluon_madapt.proxies import Audit, Thresholds, choose
 from gluon_madapt.stages.map_cache import MapCache
 from gluon_madapt.stages.progress import Progress
-from gluon_madapt.stages.run import write_text
+from gluon_madapt.stages.run import read_log, write_text
 from gluon_madapt.stages.scored_maps import scored_blocks
 from gluon_madapt.threads import in_threads
 
@@ -36,35 +37,32 @@ class Labelling:
     ----------
     folder : Path
         The folder.
+    names : sequence of str
+        Of all images, in their order.
     classes : int
         Number of classes.
-    audited : bool
-        Whether the labels are to be compared with the truth.
 
     Attributes
     ----------
     log : Path
         The log; without it, all images are to be labelled.
+    names : sequence of str
+        As given.
     """
 
-    def __init__(self, folder: Path, classes: int, audited: bool):
+    def __init__(self, folder: Path, names: Sequence[str], classes: int):
         self.folder = folder
         self.log = folder / _LOG
+        self.names = names
         self._classes = classes
-        self._audited = audited
         self._lock = Lock()
         self._entries: Dict[str, dict] = {}
 
     def restore(self) -> None:
         """Read which images are done; a line that was cut off does not count, nor one whose labels are gone."""
-        lines = self.log.read_text(encoding="utf-8").splitlines() if self.log.exists() else []
-        entries = [json.loads(line) for line in lines if line.endswith("}")]
-        self._entries = {
-            one["image"]: one
-            for one in entries
-            if self.path(one["image"]).exists() and self._audited == ("audit" in one)
-        }
-        write_text(self.log, "".join(json.dumps(one) + "\n" for one in self._entries.values()))
+        entries = (one for one in read_log(self.log) if {"image", "sha256", "pixels_kept"} <= one.keys())
+        self._entries = {one["image"]: one for one in entries if self.path(one["image"]).exists()}
+        self._write_log(self._entries)
 
     def path(self, name: str) -> Path:
         """Return where the labels of the image called ``name`` lie."""
@@ -74,44 +72,45 @@ class Labelling:
         """Tell whether an image is done."""
         return name in self._entries
 
-    def write(self, name: str, labels: np.ndarray, audit: Optional[Audit]) -> None:
-        """Write the labels of an image, (H, W) uint8, then its line in the log."""
+    def write(self, name: str, labels: np.ndarray) -> None:
+        """Write the labels of an image, (H, W) uint8, then its line in the log.
+
+        Raises
+        ------
+        UserError
+            If they cannot be written, for want of space or of permission.
+        """
         write_png(self.path(name), labels)
-        entry = {
-            "image": name,
-            "sha256": hashlib.sha256(labels.tobytes()).hexdigest(),
-            "pixels": labels.size,
-            "pixels_kept": np.bincount(labels[labels != IGNORE], minlength=self._classes).tolist(),
-        }
-        if audit:
-            entry["audit"] = audit.counts.tolist()
-        with self._lock, self.log.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
-            self._entries[name] = entry
+        kept = np.bincount(labels[labels != IGNORE], minlength=self._classes).tolist()
+        entry = {"image": name, "sha256": _hash(labels), "pixels_kept": kept}
+        try:
+            with self._lock, self.log.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(entry) + "\n")
+                self._entries[name] = entry
+        except OSError as error:
+            raise UserError(f"{self.log}: cannot be written ({error.strerror})") from None
+
+    def finish(self) -> None:
+        """Put the lines of the log, which come as images are done, in the order of the images."""
+        self._write_log(self.names)
 
     def kept(self) -> np.ndarray:
         """Return how many pixels were labelled, by class, (L,) int64."""
         return np.sum([one["pixels_kept"] for one in self._entries.values()], axis=0, dtype=np.int64)
 
-    def digest(self, names: Sequence[str]) -> str:
-        """Return a hash of the labels of all images, in the order of their names."""
-        return hashlib.sha256("".join(self._entries[name]["sha256"] for name in names).encode()).hexdigest()
+    def digest(self) -> str:
+        """Return a hash of the labels of all images, in their order."""
+        return hashlib.sha256("".join(self._entries[name]["sha256"] for name in self.names).encode()).hexdigest()
 
-    def audit(self) -> Audit:
-        """Return the counts of all images."""
-        total = Audit(self._classes)
-        for one in self._entries.values():
-            total.counts += np.array(one["audit"])
-        return total
+    def agrees(self, name: str, labels: np.ndarray) -> bool:
+        """Tell whether these are the labels that were written of an image."""
+        return self._entries[name]["sha256"] == _hash(labels)
+
+    def _write_log(self, names: Sequence[str]) -> None:
+        write_text(self.log, "".join(json.dumps(self._entries[name]) + "\n" for name in names))
 
 
-def label_all(
-    cache: MapCache,
-    labellings: Sequence[Labelling],
-    thresholds: Sequence[Thresholds],
-    threads: int,
-    truth: Optional[Truth] = None,
-) -> None:
+def label_all(cache: MapCache, labellings: Sequence[Labelling], thresholds: Sequence[Thresholds], threads: int) -> None:
     """Label what images are not done; all settings share one pass over the maps.
 
     Parameters
@@ -124,34 +123,63 @@ def label_all(
         Those of each.
     threads : int
         Images that are worked on at the same time.
-    truth : Truth, optional
-        What to compare the labels with, for an audit.
     """
     settings = list(zip(labellings, thresholds))
 
     def label(index: int) -> None:
-        name = cache.names[index]
-        _label_image(cache, index, [one for one in settings if not one[0].has(name)], truth)
+        _label_image(cache, index, [one for one in settings if not one[0].has(cache.names[index])])
 
     left = [index for index, name in enumerate(cache.names) if not all(one.has(name) for one in labellings)]
     labelled = in_threads(label, left, threads, ahead=2 * threads)
     with Progress("proxies: labels", len(cache), len(cache) - len(left)) as progress, closing(labelled):
         for _ in labelled:
             progress.one_more()
+    for one in labellings:
+        one.finish()
 
 
-def _label_image(cache: MapCache, index: int, settings: List, truth: Optional[Truth]) -> None:
-    maps, known = cache.read(index), None if truth is None else truth(index)
-    labels = [np.empty(maps.size, dtype=np.uint8) for _ in settings]
-    audits = [None if truth is None else Audit(len(maps.logits)) for _ in settings]
-    row = 0
-    for probabilities, confidence in scored_blocks(maps):
-        rows = slice(row, row + len(confidence))
-        for (_, thresholds), out, audit in zip(settings, labels, audits):
+def audit_labels(cache: MapCache, labelling: Labelling, thresholds: Thresholds, threads: int, truth: Truth) -> Audit:
+    """Compare finished labels, and what each criterion dropped, with the truth.
+
+    Raises
+    ------
+    FailureError
+        If the maps do not give the labels that are there.
+    """
+
+    def audit(index: int) -> Audit:
+        maps, name, known = cache.read(index), cache.names[index], truth(index)
+        counts, labels = Audit(len(maps.logits)), np.empty(maps.size, dtype=np.uint8)
+        for rows, probabilities, confidence in scored_blocks(maps):
             choice = choose(probabilities, confidence, thresholds)
-            out[rows] = choice.labels
+            labels[rows] = choice.labels
             if known is not None:
-                audit.add(known[rows], choice)
-        row = rows.stop
-    for (labelling, _), out, audit in zip(settings, labels, audits):
-        labelling.write(cache.names[index], out, audit)
+                counts.add(known[rows], choice)
+        if not labelling.agrees(name, labels):
+            raise FailureError(
+                f"{labelling.path(name)}: was made from other maps than those in {cache.folder}: "
+                "make the proxies anew with --fresh"
+            )
+        return counts
+
+    total = Audit(len(cache.read(0).logits))
+    audited = in_threads(audit, range(len(cache)), threads, ahead=2 * threads)
+    with Progress("proxies: audit", len(cache)) as progress, closing(audited):
+        for one in audited:
+            total.counts += one.counts
+            progress.one_more()
+    return total
+
+
+def _label_image(cache: MapCache, index: int, settings: List[Tuple[Labelling, Thresholds]]) -> None:
+    maps = cache.read(index)
+    labels = [np.empty(maps.size, dtype=np.uint8) for _ in settings]
+    for rows, probabilities, confidence in scored_blocks(maps):
+        for (_, thresholds), out in zip(settings, labels):
+            out[rows] = choose(probabilities, confidence, thresholds).labels
+    for (labelling, _), out in zip(settings, labels):
+        labelling.write(cache.names[index], out)
+
+
+def _hash(labels: np.ndarray) -> str:
+    return hashlib.sha256(labels.tobytes()).hexdigest()

@@ -61,7 +61,7 @@ class Run:
         self.folder = Path(folder) if folder else Path("runs") / experiment.name
         self.start_from = start_from
         self.fresh = fresh
-        self._config = config
+        self.config = config
         self._locks: Dict[str, TextIO] = {}
         self.context = _context(experiment.device)
 
@@ -87,7 +87,7 @@ class Run:
             the folder cannot be written.
         """
         folder = self.folder / stage
-        self._lock(stage)
+        self.lock(stage)
         if folder.exists() and self.fresh:
             move_aside(folder)
         self.refuse_changes(stage, inputs)
@@ -132,7 +132,7 @@ class Run:
 
     def command(self, stage: str) -> str:
         """Return the command that runs a stage in this run folder."""
-        return f"python tools/{STAGE_TOOLS[stage]} --config {self._config or 'FILE'} --run-dir {self.folder}"
+        return f"python tools/{STAGE_TOOLS[stage]} --config {self.config or 'FILE'} --run-dir {self.folder}"
 
     def dataset(self, which: str, labelled: bool) -> Dataset:
         """Open the source, target or val images of the experiment."""
@@ -186,21 +186,34 @@ class Run:
                 "give --fresh to move it aside and start over, or another --run-dir"
             )
 
-    def _lock(self, stage: str) -> None:
-        """Keep other processes out of a stage's folder until this one ends, however it does."""
+    def lock(self, stage: str) -> None:
+        """Keep other processes out of a stage's folder until this one ends, however it does.
+
+        Raises
+        ------
+        UserError
+            If another process is at work on it, or the run folder cannot be written.
+        """
+        if stage in self._locks:
+            return
         path = self.folder / f".{stage}.lock"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._locks[stage] = path.open("a")
+            file = path.open("a")
         except OSError as error:
             raise UserError(f"{path}: cannot be written ({error.strerror}): choose another --run-dir") from None
         try:
-            fcntl.lockf(self._locks[stage], fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError):
             raise UserError(
                 f"{self.folder / stage}: another process is at work on it: wait for it, or stop it, or choose another "
                 "--run-dir"
             ) from None
+        except OSError as error:
+            raise UserError(
+                f"{path}: cannot be locked ({error.strerror}): choose a --run-dir on another file system"
+            ) from None
+        self._locks[stage] = file
 
 
 def write_text(path: Path, text: str) -> None:
@@ -229,6 +242,19 @@ def read_json(path: Path) -> Dict[str, Any]:
     if not isinstance(values, dict):
         raise UserError(f"{path}: holds no JSON object: {_DAMAGED}")
     return values
+
+
+def read_log(path: Path) -> List[Dict[str, Any]]:
+    """Return the entries of a log, one JSON object a line; a line that was cut off is left out, and no log is empty."""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+    return [entry for entry in map(_parsed, lines) if isinstance(entry, dict)]
+
+
+def _parsed(line: str) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
 
 
 def _read_config(path: Path) -> Dict[str, Any]:

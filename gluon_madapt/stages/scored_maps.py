@@ -1,12 +1,30 @@
 """Stored maps -> class probabilities and adversarial confidence at the image's own size."""
 
-from typing import Iterator, Tuple
+from typing import Iterator, NamedTuple
 
 import numpy as np
 
 from gluon_madapt.models.upsampling import probability_blocks, upsample
 from gluon_madapt.proxies import adversarial_confidence
 from gluon_madapt.stages.map_cache import StoredMaps
+
+
+class ScoredBlock(NamedTuple):
+    """Some rows of an image.
+
+    Attributes
+    ----------
+    rows : slice
+        Which ones.
+    probabilities : np.ndarray
+        Their class probabilities, (L, rows, W) float32; the array is used again for the block after it.
+    confidence : np.ndarray
+        Their adversarial confidence, (rows, W) float32.
+    """
+
+    rows: slice
+    probabilities: np.ndarray
+    confidence: np.ndarray
 
 
 def confidence_of(maps: StoredMaps) -> np.ndarray:
@@ -16,13 +34,10 @@ def confidence_of(maps: StoredMaps) -> np.ndarray:
     return adversarial_confidence([upsample(one[None], *maps.size)[0] for one in maps.discriminators])
 
 
-def scored_blocks(maps: StoredMaps) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
-    """Yield class probabilities (L, rows, W) and adversarial confidence (rows, W) of an image, from the top.
-
-    The array of the probabilities is used again for the block after it.
-    """
+def scored_blocks(maps: StoredMaps) -> Iterator[ScoredBlock]:
+    """Yield an image in blocks of rows, from the top."""
     confidence, row = confidence_of(maps), 0
     for probabilities in probability_blocks(maps.logits, *maps.size):
-        rows = probabilities.shape[1]
-        yield probabilities, confidence[row : row + rows]
-        row += rows
+        rows = slice(row, row + probabilities.shape[1])
+        yield ScoredBlock(rows, probabilities, confidence[rows])
+        row = rows.stop

@@ -9,12 +9,13 @@ from gluon_madapt.data import Dataset
 from gluon_madapt.errors import UserError
 from gluon_madapt.hashing import sha256
 from gluon_madapt.labels import IGNORE
+from gluon_madapt.proxies import choose
 from gluon_madapt.proxies.pixels import classify, reweigh
 from gluon_madapt.report.thresholds import Distributions, Example, threshold_picture
 from gluon_madapt.stages.map_cache import CACHE, MapCache
 from gluon_madapt.stages.network_pass import open_cache
 from gluon_madapt.stages.progress import Progress
-from gluon_madapt.stages.proxies import RECORD
+from gluon_madapt.stages.proxies import RECORD, thresholds_of
 from gluon_madapt.stages.run import Run, read_json
 from gluon_madapt.stages.scored_maps import scored_blocks
 
@@ -62,7 +63,7 @@ def draw_thresholds(run: Run, cache: Optional[Path] = None, image: int = 0, out:
     Raises
     ------
     UserError
-        If there are no proxies, no maps, or no such image.
+        If there are no proxies, no maps, no such image, or the maps are not those that the proxies were made from.
     """
     path = run.folder / "proxies" / RECORD
     if not path.is_file():
@@ -73,6 +74,8 @@ def draw_thresholds(run: Run, cache: Optional[Path] = None, image: int = 0, out:
     start = run.checkpoint_of("adversarial")
     inputs = {"checkpoint": sha256(start), "images": target.fingerprint}
     maps = open_cache(run, start, target, cache or run.folder / CACHE, inputs)
+    if record["made_from"] != maps.made_from:
+        raise UserError(f"{path}: these proxies were made from something else than {maps.folder} would be now")
     distributions, moved = _distributions(maps, record, len(run.classes))
     largest = np.argsort(-distributions.scores.sum(axis=1), kind="stable")
     filled = [c for c in largest if distributions.scores[c].any()]
@@ -85,28 +88,23 @@ def draw_thresholds(run: Run, cache: Optional[Path] = None, image: int = 0, out:
 
 def _distributions(maps: MapCache, record: Dict, classes: int) -> Tuple[Distributions, int]:
     """Return the distributions, and how many proxies are of another class than the likeliest."""
-    distributions, moved, t1, t2 = Distributions(classes), 0, np.float32(record["t1"]), _t2(record)
+    distributions, moved, found = Distributions(classes), 0, thresholds_of(record)
     with Progress("distributions", len(maps)) as progress:
         for index in range(len(maps)):
-            for probabilities, confidence in scored_blocks(maps.read(index)):
+            for _, probabilities, confidence in scored_blocks(maps.read(index)):
                 label, score = classify(probabilities)
-                best, sure = reweigh(probabilities, t2)
-                distributions.add(confidence, label, score, t1)
-                moved += int((sure & (confidence > t1) & (best != label)).sum())
+                best, sure = reweigh(probabilities, found.t2)
+                distributions.add(confidence, label, score, found.t1)
+                moved += int((sure & (confidence > found.t1) & (best != label)).sum())
             progress.one_more()
     return distributions, moved
 
 
 def _example(maps: MapCache, target: Dataset, record: Dict, index: int) -> Example:
-    confidences, labels, t2 = [], [], _t2(record)
-    for probabilities, confidence in scored_blocks(maps.read(index)):
-        best, sure = reweigh(probabilities, t2)
+    found, confidences, choices = thresholds_of(record), [], []
+    for _, probabilities, confidence in scored_blocks(maps.read(index)):
         confidences.append(confidence)
-        labels.append(np.where(sure, best, IGNORE).astype(np.uint8))
-    confidence, without = np.concatenate(confidences), np.concatenate(labels)
-    proxies = np.where(confidence > np.float32(record["t1"]), without, np.uint8(IGNORE))
-    return Example(target.image(index), confidence, without, proxies)
-
-
-def _t2(record: Dict) -> np.ndarray:
-    return np.array(list(record["t2"].values()), dtype=np.float32)
+        choices.append(choose(probabilities, confidence, found))
+    without = [np.where(one.sure, one.best, IGNORE).astype(np.uint8) for one in choices]
+    proxies = [one.labels for one in choices]
+    return Example(target.image(index), *map(np.concatenate, (confidences, without, proxies)))

@@ -6,12 +6,13 @@ whole numbers: the result is the same to the last bit, whatever the interruption
 
 import hashlib
 import json
+import platform
 import time
 import zipfile
 from contextlib import closing
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import List, NamedTuple, Sequence
+from typing import List, Sequence, Tuple
 
 import numpy as np
 
@@ -25,6 +26,9 @@ from gluon_madapt.stages.map_cache import MapCache
 from gluon_madapt.stages.progress import Progress
 from gluon_madapt.stages.scored_maps import confidence_of, scored_blocks
 from gluon_madapt.threads import in_threads
+
+# Counts that are not 0: their places, and what they are.
+_Sparse = Tuple[np.ndarray, np.ndarray]
 
 # Images between two points at which the counts of all threads are put together, and may be saved.
 CHUNK = 64
@@ -59,8 +63,8 @@ def find_thresholds(
     search = ThresholdSearch(settings, classes)
     passes, done = saved.load()
     for one in passes[:-1]:
-        search.advance(one.into(search.new_counts()))
-    counts = passes.pop().into(search.new_counts()) if passes else search.new_counts()
+        search.advance(_filled(search, one))
+    counts = _filled(search, passes.pop()) if passes else search.new_counts()
     while True:
         title = f"proxies: thresholds, pass {search.passed + 1} of {search.PASSES}"
         with Progress(title, len(cache), done) as progress:
@@ -68,9 +72,12 @@ def find_thresholds(
                 done = min(begin + CHUNK, len(cache))
                 _count(search, counts, cache, range(begin, done), threads, progress)
                 if done == len(cache) or time.monotonic() - saved.written > SECONDS_BETWEEN_SAVES:
-                    saved.write([*passes, SparseCounts.of(counts)], done)
-        passes.append(SparseCounts.of(counts))
-        search.advance(counts)
+                    saved.write([*passes, counts.sparse()], done)
+        passes.append(counts.sparse())
+        try:
+            search.advance(counts)
+        except ValueError as error:
+            raise FailureError(f"{cache.folder}: {error}: run it again, and leave the maps alone") from None
         if search.finished:
             return search.thresholds
         counts, done = search.new_counts(), 0
@@ -90,7 +97,7 @@ def _count(
         maps = cache.read(index, logits=search.reads_probabilities)
         try:
             if search.reads_probabilities:
-                for probabilities, confidence in scored_blocks(maps):
+                for _, probabilities, confidence in scored_blocks(maps):
                     search.count(counts, confidence, probabilities)
             else:
                 search.count(counts, confidence_of(maps))
@@ -105,23 +112,10 @@ def _count(
         total.merge(free.get())
 
 
-class SparseCounts(NamedTuple):
-    """Those of the counts that are not 0."""
-
-    places: np.ndarray
-    numbers: np.ndarray
-
-    @classmethod
-    def of(cls, counts: Counts) -> "SparseCounts":
-        """Pick them out."""
-        flat = counts.bins.reshape(-1)
-        places = np.flatnonzero(flat)
-        return cls(places, flat[places])
-
-    def into(self, counts: Counts) -> Counts:
-        """Fill empty counts."""
-        counts.bins.reshape(-1)[self.places] = self.numbers
-        return counts
+def _filled(search: ThresholdSearch, sparse: _Sparse) -> Counts:
+    counts = search.new_counts()
+    counts.fill(*sparse)
+    return counts
 
 
 class SavedSearch:
@@ -134,14 +128,16 @@ class SavedSearch:
     cache : MapCache
         The maps that are counted.
     settings : sequence of Shares
-        What is searched for.  A file of other maps or settings, by other code, or damaged, counts for nothing.
+        What is searched for.  A file of other maps (told by the times and sizes of their files) or settings, by other
+        code, or damaged, counts for nothing.
     """
 
     def __init__(self, path: Path, cache: MapCache, settings: Sequence[Shares]):
         self.path = path
         self.written = time.monotonic()
         self._images = len(cache)
-        facts = json.dumps([cache.identity, len(cache), code_version(), [list(one) for one in settings]])
+        code = [code_version(), np.__version__, platform.node()]  # another machine may round otherwise
+        facts = json.dumps([cache.identity, cache.state(), code, [list(one) for one in settings]])
         self._mark = np.frombuffer(hashlib.sha256(facts.encode()).digest(), dtype=np.uint8)
 
     @property
@@ -150,7 +146,7 @@ class SavedSearch:
         passes, done = self.load()
         return len(passes) == ThresholdSearch.PASSES and done == self._images
 
-    def load(self):
+    def load(self) -> Tuple[List[_Sparse], int]:
         """Return the counts of each pass, and how many images the last one has seen; none and 0 if there are none."""
         try:
             if not zipfile.is_zipfile(self.path):
@@ -159,14 +155,14 @@ class SavedSearch:
                 if not np.array_equal(stored["mark"], self._mark):
                     return [], 0
                 number, done = stored["state"].tolist()
-                return [SparseCounts(stored[f"places{i}"], stored[f"numbers{i}"]) for i in range(number)], done
+                return [(stored[f"places{i}"], stored[f"numbers{i}"]) for i in range(number)], done
         except DAMAGED_ARCHIVE:
             return [], 0
 
-    def write(self, passes: Sequence[SparseCounts], done: int) -> None:
+    def write(self, passes: Sequence[_Sparse], done: int) -> None:
         """Save the counts of each pass, the last of which has seen ``done`` images."""
-        arrays = {f"places{i}": one.places for i, one in enumerate(passes)}
-        arrays.update({f"numbers{i}": one.numbers for i, one in enumerate(passes)})
+        arrays = {f"places{i}": places for i, (places, _) in enumerate(passes)}
+        arrays.update({f"numbers{i}": numbers for i, (_, numbers) in enumerate(passes)})
         with write_atomically(self.path) as file:
             np.savez(file, mark=self._mark, state=np.array([len(passes), done]), **arrays)
         self.written = time.monotonic()
