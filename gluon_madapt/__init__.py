@@ -1,8 +1,14 @@
 """Unsupervised domain-adaptive segmentation with multi-adversarial training and regularised proxies, in MXNet/Gluon."""
 
+import os
+
 import numpy
+
+from gluon_madapt.threads import cores
 
 __version__ = "0.1.0"
 
 # MXNet 1.9 reads numpy.bool while it is imported; NumPy dropped that alias in 1.24.
 numpy.bool = bool
+# Read by MXNet while it is imported, too; without it, half of the processors may idle.
+os.environ.setdefault("OMP_NUM_THREADS", str(cores()))

@@ -4,6 +4,7 @@ from typing import Sequence
 
 import numpy as np
 
+from gluon_madapt.compiled import compiled
 from gluon_madapt.labels import IGNORE
 
 
@@ -25,13 +26,13 @@ class ConfusionMatrix:
         Raises
         ------
         ValueError
-            If the shapes differ, or a value is none of the classes.
+            If the shapes or types differ, or a value is none of the classes.
         """
         if label.shape != prediction.shape:
             raise ValueError(f"label of shape {label.shape} and prediction of shape {prediction.shape} differ")
         classes = len(self.counts)
-        pairs = np.bincount((label.astype(np.uint16) * 256 + prediction).ravel(), minlength=256 * 256)
-        pairs = pairs.reshape(256, 256)
+        pairs = np.zeros((256, 256), dtype=np.int64)
+        _count_pairs(_bytes(label), _bytes(prediction), pairs)
         counted = pairs[:classes, :classes]
         if counted.sum() != pairs[:IGNORE].sum() or pairs[IGNORE, classes:].any():
             raise ValueError(f"label or prediction holds an id that is none of the {classes} classes")
@@ -48,3 +49,15 @@ class ConfusionMatrix:
         """Mean IoU over ``classes``, or over all; classes that are absent from labels and predictions are left out."""
         iou = self.iou[list(classes)] if len(classes) else self.iou
         return float(np.nanmean(iou)) if not np.isnan(iou).all() else float("nan")
+
+
+def _bytes(ids: np.ndarray) -> np.ndarray:
+    if ids.dtype != np.uint8:
+        raise ValueError(f"train ids must be uint8, not {ids.dtype}")
+    return np.ascontiguousarray(ids).ravel()
+
+
+@compiled
+def _count_pairs(label, prediction, pairs):
+    for i in range(label.shape[0]):
+        pairs[label[i], prediction[i]] += 1
