@@ -8,6 +8,8 @@ import pytest
 import gluon_madapt.models  # noqa: F401 - GluonCV then imports where there is PyTorch, too
 from gluon_madapt.miniworld import make_miniworld
 
+pytest_plugins = ["proxy_runs"]
+
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests" / "golden"
 # A few real labelled Cityscapes images, in that dataset's layout; never part of this project.
