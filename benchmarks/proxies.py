@@ -232,7 +232,7 @@ def network_on_random_images():
 
 
 def random_networks():
-    run = Run(load_experiment(ROOT / "configs" / "base.yaml", ["model.weights=none", "device=cpu"]))
+    run = Run(load_experiment(ROOT / "configs" / "base.yaml", ["model.weights=none", "devices=[cpu(0)]"]))
     net = new_segmenter(run)
     return Networks(run, net, new_discriminators(run, 2, net.mid_channels))
 

@@ -4,6 +4,7 @@ import os
 
 import numpy
 
+from gluon_madapt import cuda
 from gluon_madapt.threads import cores
 
 __version__ = "0.1.0"
@@ -12,3 +13,5 @@ __version__ = "0.1.0"
 numpy.bool = bool
 # Read by MXNet while it is imported, too; without it, half of the processors may idle.
 os.environ.setdefault("OMP_NUM_THREADS", str(cores()))
+# Linked by MXNet's CUDA build, which is not told where pip has put them.
+cuda.load_libraries()

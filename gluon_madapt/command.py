@@ -2,14 +2,24 @@
 
 import argparse
 import logging
+import os
 import signal
 import sys
+import traceback
 from pathlib import Path
 from typing import Callable, List, NoReturn, Sequence
 
+from gluon_madapt import cuda
 from gluon_madapt.config import ConfigError, load_experiment
 from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.provenance import code_version
+from gluon_madapt.workers import is_one_of_several
+
+try:
+    cuda.refuse_missing_driver()
+except UserError as missing:  # now: a tool's other imports bring in MXNet, whose own message is a traceback
+    print(f"error: {missing}", file=sys.stderr)
+    sys.exit(2)
 
 
 class ToolParser(argparse.ArgumentParser):
@@ -60,6 +70,13 @@ def experiment_parser(
     return parser
 
 
+def positive(text: str) -> int:
+    """Parse a whole number of 1 or more."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text}: expected a whole number of 1 or more")
+    return int(text)
+
+
 def seed_list(text: str) -> List[int]:
     """Parse the value of --seeds: different numbers with commas between them."""
     words = text.split(",")
@@ -90,8 +107,21 @@ def run_tool(main: Callable[[Sequence[str]], None]) -> NoReturn:
     try:
         main(sys.argv[1:])
     except (UserError, ConfigError, FailureError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(1 if isinstance(error, FailureError) else 2)
+        sys.stderr.write(f"error: {' '.join(str(error).split())}\n")  # at once: workers share the screen
+        _end(1 if isinstance(error, FailureError) else 2)
     except KeyboardInterrupt:
-        sys.exit(130)
+        _end(130)
+    except Exception:
+        if not is_one_of_several():
+            raise
+        traceback.print_exc()
+        _end(1)
     sys.exit(0)
+
+
+def _end(status: int) -> NoReturn:
+    if is_one_of_several():
+        # MXNet's store waits at exit until all workers come to theirs, but those are waiting for this one.
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)

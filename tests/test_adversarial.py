@@ -12,6 +12,7 @@ from gluon_madapt.stages.adversarial import AdversarialStep
 from gluon_madapt.stages.checkpoint import parameter_values as values
 from gluon_madapt.stages.networks import new_discriminators, new_segmenter
 from gluon_madapt.stages.run import Run
+from gluon_madapt.stages.team import Part
 
 RUNNING = ("running_mean", "running_var")
 
@@ -31,7 +32,19 @@ class World:
         self.labels = nd.array(rng.integers(0, 19, (2, 64, 64)).astype("f4"))
 
     def __call__(self):
-        return self.step(self.images, self.labels, self.target)
+        return self.step([self.parts])
+
+    @property
+    def parts(self):
+        return Part(self.images, self.labels), Part(self.target)
+
+    def learn(self, *names):
+        """Update some of the networks alone; return the losses."""
+        self.step._team.clear_gradients()
+        losses = self.step._differentiate(*self.parts)
+        for name in names:
+            self.step.trainers[name].step(1)
+        return losses
 
     def gradients(self):
         nd.waitall()
@@ -56,22 +69,24 @@ def test_one_iteration_updates_every_network():
         assert changed(old, new) == set(old)
 
 
-def test_the_discriminators_step_leaves_the_segmenter_alone():
-    world = World()
-    _, source, target = world.step._update_segmenter(world.images, world.labels, world.target)
-    before, gradients = values(world.net), world.gradients()
-    d2 = values(world.discriminators["D2"])
-    world.step._update_discriminator("D1", source.D1, target.D1)
-    assert not changed(before, values(world.net))
-    assert not changed(gradients, world.gradients())
-    assert not changed(d2, values(world.discriminators["D2"]))
+def test_the_discriminators_loss_gives_the_segmenter_no_gradient():
+    world = World("lambda_seg=0", "lambda_1=0", "lambda_2=0")
+    losses = world.learn()
+    assert all(losses[name].asscalar() > 0 for name in ("D1", "D2"))
+    assert not any(value.any() for value in world.gradients().values())
 
 
-def test_the_segmenters_step_leaves_the_discriminators_alone():
-    world = World()
-    before = [values(one) for one in world.discriminators.values()]
-    world.step._update_segmenter(world.images, world.labels, world.target)
-    assert not any(changed(old, values(new)) for old, new in zip(before, world.discriminators.values()))
+def test_what_the_segmenter_receives_gives_the_discriminators_no_gradient():
+    """Their gradients are those of their own loss on detached features, whatever F is taught."""
+    gradients = []
+    for weight in (0, 10):
+        world = World(f"lambda_1={weight}", f"lambda_2={weight}")
+        world.learn()
+        nd.waitall()
+        gradients.append([p.grad().asnumpy() for d in world.discriminators.values() for p in keyed(d).values()])
+    for one, other in zip(*gradients):
+        assert one.any()
+        np.testing.assert_array_equal(one, other)
 
 
 def expected_gradients(world, minimax=False):
@@ -103,7 +118,7 @@ def test_the_two_passes_add_up_to_the_gradient_of_the_whole_objective(objective)
     overrides = (f"objective={objective}", "lambda_1=0.3", "lambda_2=0.7", "learning_rate=1e-12")
     expected = expected_gradients(World(*overrides), minimax=objective == "minimax")
     world = World(*overrides)
-    world.step._update_segmenter(world.images, world.labels, world.target)
+    world.learn()
     found = world.gradients()
     scale = max(np.abs(one).max() for one in expected.values())
     for key, value in expected.items():
@@ -113,7 +128,7 @@ def test_the_two_passes_add_up_to_the_gradient_of_the_whole_objective(objective)
 def test_only_f_and_not_c_learns_from_the_target():
     world = World("lambda_seg=0", "lambda_1=1", "lambda_2=1", "weight_decay=0")
     before = values(world.net)
-    world.step._update_segmenter(world.images, world.labels, world.target)
+    world.learn("segmenter")
     moved = {key for key in changed(before, values(world.net)) if not key.endswith(RUNNING)}
     assert moved == {key for key in before if not key.startswith("classifier") and not key.endswith(RUNNING)}
 
@@ -121,7 +136,7 @@ def test_only_f_and_not_c_learns_from_the_target():
 def test_d2_sees_the_mid_level_map_alone():
     world = World("lambda_seg=0", "lambda_1=0", "lambda_2=1", "weight_decay=0")
     before = values(world.net)
-    world.step._update_segmenter(world.images, world.labels, world.target)
+    world.learn("segmenter")
     moved = {key.split(".")[0] for key in changed(before, values(world.net)) if not key.endswith(RUNNING)}
     assert moved == {"conv1", "bn1", "layer1", "layer2", "layer3"}
 
@@ -148,20 +163,19 @@ def test_target_images_move_batch_norm_statistics_even_without_an_adversary():
 
 def test_a_discriminator_learns_to_tell_the_domains_apart():
     world = World("discriminators=1", "discriminator_learning_rate=1e-3")
-    _, source, target = world.step._update_segmenter(world.images, world.labels, world.target * 2 + 1)
-    losses = [world.step._update_discriminator("D1", source.D1, target.D1).asscalar() for _ in range(30)]
+    world.target = world.target * 2 + 1
+    losses = [world.learn("D1")["D1"].asscalar() for _ in range(30)]
     assert losses[-1] < losses[0] / 2
     d1 = world.discriminators["D1"]
-    assert d1(source.D1).mean().asscalar() > 0 > d1(target.D1).mean().asscalar(), "1 is source"
+    with autograd.train_mode():
+        source, target = (world.net(one)[1] for one in (world.images, world.target))
+    assert d1(source).mean().asscalar() > 0 > d1(target).mean().asscalar(), "1 is source"
 
 
 def test_f_learns_to_make_target_look_like_source():
     overrides = ("discriminators=1", "lambda_seg=0", "lambda_1=1", "learning_rate=0.01", "weight_decay=0")
     world = World(*overrides)
-    losses = [
-        world.step._update_segmenter(world.images, world.labels, world.target)[0]["adversarial_D1"].asscalar()
-        for _ in range(8)
-    ]
+    losses = [world.learn("segmenter")["adversarial_D1"].asscalar() for _ in range(8)]
     assert losses[-1] < losses[0]
 
 

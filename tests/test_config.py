@@ -58,7 +58,7 @@ def test_the_resolved_config_reads_back_as_the_same_experiment(write):
     [
         ("source.iteration=3", "source.iteration is not a setting: did you mean source.iterations?"),
         ("data.val.rot=x", "data.val.rot is not a setting: did you mean data.val.root?"),
-        ("zzz=1", "zzz is not a setting: expected one of name, device, seed"),
+        ("zzz=1", "zzz is not a setting: expected one of name, devices, seed"),
         ("source.iterations=many", "source.iterations = 'many': expected a valid integer"),
         ("source.iterations=2.5", "source.iterations = 2.5: expected a valid integer"),
         ("source.iterations=0", "source.iterations = 0: expected greater than 0"),

@@ -21,6 +21,7 @@ from gluon_madapt.stages.checkpoint import parameter_values
 from gluon_madapt.stages.network_pass import open_cache
 from gluon_madapt.stages.networks import load_segmenter, new_discriminators, new_segmenter
 from gluon_madapt.stages.scoring import score_stage
+from gluon_madapt.stages.team import Part
 
 pytestmark = pytest.mark.skipif(not REAL.is_dir(), reason="no real Cityscapes images here")
 
@@ -102,11 +103,13 @@ def test_resnet101_at_the_papers_resolution(record_property):
     rng = np.random.default_rng(0)
     source = nd.array(rng.normal(size=(1, 3, 720, 1280)).astype("float32"))
     labels = nd.array(rng.integers(0, 19, (1, 720, 1280)).astype("float32"))
-    target = run.loader_of(real(labelled=False), "adversarial/target", settings.target_input, 1, labelled=False)
+    target = run.loader_of(real(labelled=False), "adversarial/target", settings.target_input, settings, labelled=False)
     target_images = nd.array(next(target.batches(0, 1)).images)
     assert target_images.shape == (1, 3, 512, 1024)
     before = parameter_values(net)["conv1.weight"]
-    losses = {name: float(value.asscalar()) for name, value in step(source, labels, target_images).items()}
+    losses = {
+        name: float(value.asscalar()) for name, value in step([(Part(source, labels), Part(target_images))]).items()
+    }
     assert all(np.isfinite(value) for value in losses.values())
     assert not np.array_equal(parameter_values(net)["conv1.weight"], before)
     after_step = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

@@ -111,9 +111,11 @@ def test_stage_4_starts_from_the_zoo_and_records_the_hash(tmp_path, monkeypatch,
         seed=1,
         classes=19,
         retrain=SimpleNamespace(init="imagenet"),
-        model=SimpleNamespace(encoder="resnet101", weights="zoo"),
+        model=SimpleNamespace(encoder="resnet101", weights="zoo", sync_bn=False),
     )
-    net, start = _initial_segmenter(SimpleNamespace(experiment=experiment, start_from=None, context=mx.cpu()))
+    net, start = _initial_segmenter(
+        SimpleNamespace(experiment=experiment, start_from=None, context=mx.cpu(), contexts=[mx.cpu()])
+    )
     assert start == sha256(tmp_path / "pretrained" / "resnet101_v1b.params")
     assert f"520 tensors loaded from pretrained/resnet101_v1b.params (SHA-256 {start})" in caplog.text
     assert (net.conv1.weight.data() == network.conv1.weight.data()).asnumpy().all()

@@ -8,7 +8,7 @@ from gluon_madapt.evaluation.tables import score_table
 from gluon_madapt.hashing import sha256
 from gluon_madapt.provenance import code_version
 from gluon_madapt.stages.networks import load_any_segmenter
-from gluon_madapt.stages.run import write_json
+from gluon_madapt.stages.records import write_json
 from gluon_madapt.stages.scoring import in_words, score_stage
 
 STAGES = ("source", "adversarial", "retrain")
@@ -27,7 +27,7 @@ def main(arguments):
     parsed = parser.parse_args(arguments)
     if parsed.out and parsed.out.is_dir():
         raise UserError(f"--out {parsed.out}: is a folder: expected a file to write")
-    run = open_run(parsed)
+    run = open_run(parsed).alone("score in a process of its own")
     path = parsed.checkpoint or run.checkpoint_of(parsed.stage or run.last_stage(STAGES))
     net, checkpoint = load_any_segmenter(run, path)
     scores = score_stage(run, net, parsed.stage or checkpoint.meta["stage"], parsed.multi_scale)

@@ -1,11 +1,10 @@
 """Reproduce a table of the paper: run what it needs, reuse what is there, and set the results beside the paper's."""
 
-import argparse
 import shlex
 import time
 from pathlib import Path
 
-from gluon_madapt.command import experiment_parser, run_tool, seed_list
+from gluon_madapt.command import experiment_parser, positive, run_tool, seed_list
 from gluon_madapt.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,12 +35,6 @@ def parse(arguments):
     if options.seeds and options.seed is not None:
         raise UserError("--seed and --seeds exclude each other: give one of them")
     return options
-
-
-def positive(text):
-    if int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text}: expected 1 or more")
-    return int(text)
 
 
 def main(arguments):

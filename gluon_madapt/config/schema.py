@@ -1,9 +1,9 @@
 """The sections of an experiment: every setting with its type and its range."""
 
-from typing import Literal, Optional, Tuple
+from typing import Literal, Optional, Tuple, Union
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validator, model_validator
 from typing_extensions import Annotated  # typing's, from Python 3.9 on
 
 
@@ -18,6 +18,8 @@ _NotNegative = Field(ge=0)
 # The side of one cell of the coarsest maps, in pixels of the image.
 _SMALLEST = 32
 _Side = Annotated[int, Field(ge=_SMALLEST)]
+
+_Device = Annotated[str, Field(pattern=r"^[cg]pu\(\d+\)$")]
 
 
 class Data(_Section):
@@ -38,10 +40,15 @@ class DataSets(_Section):
 
 
 class Model(_Section):
-    """The segmenter.  ``weights`` is a file of ImageNet weights for the encoder, "zoo" (GluonCV's) or "none"."""
+    """The segmenter.
+
+    ``weights`` is a file of ImageNet weights for the encoder, "zoo" (GluonCV's) or "none"; ``sync_bn`` has batch norm
+    see the batch of all GPUs of a process.
+    """
 
     encoder: Literal["resnet101", "vgg16", "small"]
     weights: str
+    sync_bn: bool = False
 
 
 class Input(_Section):
@@ -68,10 +75,11 @@ class Input(_Section):
 
 
 class Training(_Section):
-    """What the three trainings share: SGD on F and C."""
+    """What the three trainings share: SGD on F and C; ``accumulate`` batches give the gradient of an iteration."""
 
     iterations: int = _Positive
     batch_size: int = _Positive
+    accumulate: int = Field(default=1, ge=1)
     learning_rate: float = _Positive
     momentum: float = Field(ge=0, lt=1)
     weight_decay: float = _NotNegative
@@ -143,10 +151,13 @@ class Bookkeeping(_Section):
 
 
 class Experiment(_Section):
-    """Everything that defines a run of the four stages; ``device`` "auto" is the first GPU, or the CPU without one."""
+    """Everything that defines a run of the four stages.
+
+    ``devices`` share each batch of a training; "auto" is the first GPU, or the CPU without one.
+    """
 
     name: str = Field(min_length=1)
-    device: str = Field(default="auto", pattern=r"^(auto|cpu|gpu\(\d+\))$")
+    devices: Union[Literal["auto"], Tuple[_Device, ...]] = "auto"
     seed: int = Field(ge=0, lt=2**31)
     classes: Literal[16, 19]
     data: DataSets
@@ -157,6 +168,23 @@ class Experiment(_Section):
     retrain: Retrain
     evaluation: Evaluation
     bookkeeping: Bookkeeping
+
+    @field_validator("devices")
+    @classmethod
+    def _of_one_kind(cls, devices):
+        if devices == "auto":
+            return devices
+        if not devices or len(set(devices)) < len(devices) or len({device[:3] for device in devices}) > 1:
+            raise ValueError("expected auto, or different devices of one kind, as in [gpu(0), gpu(1)]")
+        return devices
+
+    @model_validator(mode="after")
+    def _synchronizable(self):
+        if self.model.sync_bn and self.devices != "auto" and self.devices[0].startswith("cpu"):
+            raise ValueError(
+                "model.sync_bn needs GPUs: MXNet's operator never returns on CPUs: set it to false, or devices to GPUs"
+            )
+        return self
 
     def to_yaml(self) -> str:
         """Write the experiment so that `load_experiment` reads the same one back."""

@@ -1,9 +1,10 @@
 """Batches, prepared by a few threads ahead of the network."""
 
+import itertools
 import zlib
 from contextlib import closing
 from functools import lru_cache
-from typing import Iterator, NamedTuple, Optional, Tuple
+from typing import Iterator, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -31,8 +32,9 @@ class Batch(NamedTuple):
 class Loader:
     """The batches of one domain in one stage.
 
-    Which samples a batch holds, and how each is augmented, is a function of seed, stream, iteration and place in the
-    batch alone: not of the threads' timing, nor of what was read before.
+    Which samples an iteration has, and how each is augmented, is a function of seed, stream, iteration and place in the
+    iteration alone: not of the threads' timing, nor of what was read before, nor of how the iteration is divided into
+    batches and these over processes.
 
     Parameters
     ----------
@@ -42,6 +44,10 @@ class Loader:
         Resizing and augmentation.
     batch_size : int
         Samples in a batch.
+    batches_per_iteration : int
+        Batches in an iteration, over all processes that train together.
+    own : range, optional
+        Which of these this process reads; all by default.
     seed : int
         The experiment's seed.
     stream : str
@@ -62,6 +68,8 @@ class Loader:
         stream: str,
         labelled: bool,
         threads: int = 2,
+        batches_per_iteration: int = 1,
+        own: Optional[range] = None,
     ):
         self.dataset = dataset
         self._settings = settings
@@ -69,19 +77,29 @@ class Loader:
         self._seed = (seed, zlib.crc32(stream.encode()))
         self._labelled = labelled
         self._threads = threads
+        self.images_per_iteration = batch_size * batches_per_iteration
+        self._own = range(batches_per_iteration) if own is None else own
         self._order = lru_cache(maxsize=2)(self._shuffled)
 
     def batches(self, start: int, stop: int) -> Iterator[Batch]:
-        """Yield the batches of iterations ``start`` to ``stop - 1``."""
-        places = ((iteration, slot) for iteration in range(start, stop) for slot in range(self._batch_size))
+        """Yield this process's batches of iterations ``start`` to ``stop - 1``, one by one."""
+        batches = list(itertools.product(range(start, stop), self._own))
+        slots = range(self._batch_size)
+        places = ((iteration, number * self._batch_size + slot) for iteration, number in batches for slot in slots)
         samples = in_threads(self._sample, places, self._threads, ahead=_AHEAD * self._batch_size)
         with closing(samples):
+            for _ in batches:
+                yield self._collate([next(samples) for _ in slots])
+
+    def iterations(self, start: int, stop: int) -> Iterator[List[Batch]]:
+        """Yield the batches of each of the iterations ``start`` to ``stop - 1``."""
+        with closing(self.batches(start, stop)) as batches:
             for _ in range(start, stop):
-                yield self._collate([next(samples) for _ in range(self._batch_size)])
+                yield [next(batches) for _ in self._own]
 
     def _sample(self, place: Tuple[int, int]) -> Tuple[np.ndarray, Optional[np.ndarray], str]:
         iteration, slot = place
-        epoch, position = divmod(iteration * self._batch_size + slot, len(self.dataset))
+        epoch, position = divmod(iteration * self.images_per_iteration + slot, len(self.dataset))
         index = int(self._order(epoch)[position])
         image = self.dataset.image(index)
         label = self.dataset.label(index) if self._labelled else None

@@ -10,6 +10,9 @@ from gluoncv.model_zoo.resnetv1b import BasicBlockV1b, resnet101_v1b
 from gluoncv.model_zoo.vgg import vgg16
 from mxnet.gluon import HybridBlock, nn
 
+# Makes a batch norm of ``in_channels``.
+NormLayer = Callable[..., HybridBlock]
+
 
 class ResNetEncoder:
     """The stages of a residual network that is not dilated.
@@ -66,14 +69,14 @@ class VGGEncoder:
         return c1, c2, c3, x
 
 
-def resnet101() -> ResNetEncoder:
+def resnet101(norm_layer: NormLayer) -> ResNetEncoder:
     """ResNet101 with the stride on the 3x3 convolution (GluonCV's ``resnet101_v1b``).  P §2.4, released code."""
-    network = resnet101_v1b(pretrained=False)
+    network = resnet101_v1b(pretrained=False, norm_layer=norm_layer)
     names = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
     return ResNetEncoder({name: getattr(network, name) for name in names}, (256, 512, 1024, 2048))
 
 
-def vgg16_fc6() -> VGGEncoder:
+def vgg16_fc6(norm_layer: NormLayer) -> VGGEncoder:
     """VGG16 up to fc6, the dense layer reshaped to a convolution.  Released code."""
     features = nn.HybridSequential()
     for layer in vgg16(pretrained=False).features:
@@ -84,31 +87,31 @@ def vgg16_fc6() -> VGGEncoder:
     return VGGEncoder(features)
 
 
-def small() -> ResNetEncoder:
+def small(norm_layer: NormLayer) -> ResNetEncoder:
     """Build the mini world's encoder: the shape of ResNet18 with 32, 64, 96 and 128 channels.  Ours."""
     channels = (32, 64, 96, 128)
     stages: Dict[str, HybridBlock] = {
         "conv1": nn.Conv2D(channels[0], kernel_size=7, strides=2, padding=3, use_bias=False, in_channels=3),
-        "bn1": nn.BatchNorm(in_channels=channels[0]),
+        "bn1": norm_layer(in_channels=channels[0]),
         "relu": nn.Activation("relu"),
         "maxpool": nn.MaxPool2D(pool_size=3, strides=2, padding=1),
     }
     previous = channels[0]
     for index, width in enumerate(channels, start=1):
-        stages[f"layer{index}"] = _basic_stage(previous, width, strides=1 if index == 1 else 2)
+        stages[f"layer{index}"] = _basic_stage(previous, width, 1 if index == 1 else 2, norm_layer)
         previous = width
     return ResNetEncoder(stages, channels)
 
 
-def _basic_stage(in_channels: int, channels: int, strides: int) -> nn.HybridSequential:
+def _basic_stage(in_channels: int, channels: int, strides: int, norm_layer: NormLayer) -> nn.HybridSequential:
     downsample = None
     if strides != 1 or in_channels != channels:
         downsample = nn.HybridSequential()
         downsample.add(nn.Conv2D(channels, kernel_size=1, strides=strides, use_bias=False, in_channels=in_channels))
-        downsample.add(nn.BatchNorm(in_channels=channels))
+        downsample.add(norm_layer(in_channels=channels))
     stage = nn.HybridSequential()
-    stage.add(BasicBlockV1b(channels, strides, downsample=downsample, norm_layer=nn.BatchNorm, norm_kwargs={}))
-    stage.add(BasicBlockV1b(channels, norm_layer=nn.BatchNorm, norm_kwargs={}))
+    stage.add(BasicBlockV1b(channels, strides, downsample=downsample, norm_layer=norm_layer, norm_kwargs={}))
+    stage.add(BasicBlockV1b(channels, norm_layer=norm_layer, norm_kwargs={}))
     return stage
 
 

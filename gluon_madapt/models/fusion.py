@@ -20,14 +20,16 @@ class FusionBlock(HybridBlock):
         Channels of the two inputs.
     rate : int
         Dilation of the 3x3 convolution.
+    norm_layer : callable
+        Makes a batch norm of ``in_channels``.
 
     Inputs: upper (N, upper_channels, h, w), lower (N, lower_channels, H, W).  Output: (N, 128, H, W).
     """
 
-    def __init__(self, upper_channels: int, lower_channels: int, rate: int, **kwargs):
+    def __init__(self, upper_channels: int, lower_channels: int, rate: int, norm_layer=nn.BatchNorm, **kwargs):
         super().__init__(**kwargs)
         self.adapt1 = nn.HybridSequential()
-        self.adapt1.add(nn.BatchNorm(in_channels=upper_channels))
+        self.adapt1.add(norm_layer(in_channels=upper_channels))
         self.adapt1.add(nn.Activation("relu"))
         self.adapt1.add(
             nn.Conv2D(FEATURE_CHANNELS, kernel_size=3, padding=rate, dilation=rate, in_channels=upper_channels)

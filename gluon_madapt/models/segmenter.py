@@ -1,6 +1,9 @@
 """The segmenter: encoder, light decoder and classifier (P §2.4)."""
 
+import functools
+
 from mxnet.gluon import HybridBlock, nn
+from mxnet.gluon.contrib.nn import SyncBatchNorm
 from mxnet.gluon.parameter import ParameterDict
 
 from gluon_madapt.models.classifier import Classifier
@@ -21,6 +24,8 @@ class Segmenter(HybridBlock):
         "resnet101", "vgg16" or "small".
     num_classes : int
         Number of classes, L.
+    synchronized : int
+        Over how many GPUs of this process batch norm is synchronised in training, by MXNet's operator; 1 is not at all.
 
     Input: RGB images (N, 3, H, W), float32, in [0, 1], minus the ImageNet mean, over its standard deviation.
     Outputs: logits (N, L, H, W); feature F(X), (N, 128, H/4, W/4); mid-level map F_l(X), (N, C, H/16, W/16).
@@ -38,23 +43,24 @@ class Segmenter(HybridBlock):
         If there is no such encoder.
     """
 
-    def __init__(self, encoder: str, num_classes: int, **kwargs):
+    def __init__(self, encoder: str, num_classes: int, synchronized: int = 1, **kwargs):
         super().__init__(**kwargs)
         if encoder not in ENCODERS:
             raise ValueError(f"there is no encoder {encoder!r}: expected one of {', '.join(ENCODERS)}")
         self.encoder_name = encoder
         self.num_classes = num_classes
         with self.name_scope():
-            self._encoder = ENCODERS[encoder]()
+            norm_layer = _synchronized_norm(synchronized) if synchronized > 1 else nn.BatchNorm
+            self._encoder = ENCODERS[encoder](norm_layer)
             for name, stage in self._encoder.stages.items():
                 setattr(self, name, stage)
             c1, c2, c3, c4 = self._encoder.channels
             self.mid_channels = c3
-            self.merge1 = FusionBlock(c4, c3, RATES[0])
-            self.merge2 = FusionBlock(FEATURE_CHANNELS, c2, RATES[1])
-            self.merge3 = FusionBlock(FEATURE_CHANNELS, c1, RATES[2])
+            self.merge1 = FusionBlock(c4, c3, RATES[0], norm_layer)
+            self.merge2 = FusionBlock(FEATURE_CHANNELS, c2, RATES[1], norm_layer)
+            self.merge3 = FusionBlock(FEATURE_CHANNELS, c1, RATES[2], norm_layer)
             self.final = nn.HybridSequential()
-            self.final.add(nn.BatchNorm(in_channels=FEATURE_CHANNELS))
+            self.final.add(norm_layer(in_channels=FEATURE_CHANNELS))
             self.final.add(nn.Activation("relu"))
             self.classifier = Classifier(num_classes, FEATURE_CHANNELS)
         # Past Gluon's own __setattr__, which would take the view for a child with parameters of its own.
@@ -77,22 +83,26 @@ class Segmenter(HybridBlock):
         self.quarter.hybridize(active, **kwargs)
 
 
+def _synchronized_norm(devices: int):
+    return functools.partial(SyncBatchNorm, num_devices=devices)
+
+
 class View(HybridBlock):
-    """A graph of its own over the parameters of a segmenter.
+    """A graph of its own over the parameters of a network.
 
     Gluon compiles one graph per block and lays out its memory anew whenever the shape of the input changes.  A view per
     use (source images, target images, scores for evaluation) keeps the shapes of each graph, and so its memory plan,
-    fixed.  A view has no parameters: saving and initializing are the segmenter's.
+    fixed.  A view has no parameters: saving and initializing are the network's.
     """
 
-    def __init__(self, segmenter: Segmenter):
+    def __init__(self, network: HybridBlock):
         super().__init__()
-        # Not registered as a child: hybridizing a view must not compile the segmenter anew.
-        object.__setattr__(self, "segmenter", segmenter)
+        # Not registered as a child: hybridizing a view must not compile the network anew.
+        object.__setattr__(self, "network", network)
 
     def collect_params(self, select=None) -> ParameterDict:
         """Return the parameters that this view's graph reads."""
-        return self.segmenter.collect_params(select)
+        return self.network.collect_params(select)
 
 
 class QuarterScores(View):
@@ -100,5 +110,5 @@ class QuarterScores(View):
 
     def hybrid_forward(self, F, images):
         """Segment images at a quarter of their size."""
-        feature, mid = self.segmenter.extract_features(images)
-        return self.segmenter.classifier(feature), feature, mid
+        feature, mid = self.network.extract_features(images)
+        return self.network.classifier(feature), feature, mid

@@ -8,7 +8,7 @@ from typing import Callable, Dict, Optional, Sequence, Tuple
 
 import mxnet as mx
 import numpy as np
-from mxnet import autograd, nd
+from mxnet import nd
 
 from gluon_madapt.config import Input
 from gluon_madapt.data.files import image_size
@@ -17,18 +17,18 @@ from gluon_madapt.errors import UserError
 from gluon_madapt.evaluation import predict_labels
 from gluon_madapt.evaluation.tables import text_table
 from gluon_madapt.labels import IGNORE
-from gluon_madapt.models.objectives import SupervisedPass
 from gluon_madapt.proxies import compute_thresholds, label_image
 from gluon_madapt.reproduction.plan import Plan, Step
 from gluon_madapt.reproduction.states import DONE, REFUSED, TO_FINISH, TO_RUN, states_of
 from gluon_madapt.stages.adversarial import AdversarialStep
-from gluon_madapt.stages.loop import segmenter_trainer
 from gluon_madapt.stages.map_cache import StoredMaps
 from gluon_madapt.stages.networks import new_discriminators, new_segmenter
 from gluon_madapt.stages.proxies import shares_of
 from gluon_madapt.stages.run import Run
 from gluon_madapt.stages.scored_maps import scored_blocks
 from gluon_madapt.stages.scoring import protocol_of
+from gluon_madapt.stages.supervised import SupervisedStep
+from gluon_madapt.stages.team import Part
 
 _log = logging.getLogger(__name__)
 
@@ -128,19 +128,10 @@ def _supervised(run: Run, stage: str) -> float:
     settings = getattr(run.experiment, stage)
     size = _input_size(settings.input, _own_size(run, "source" if stage == "source" else "target"))
     probed = _probed(settings.batch_size, size)
-    net = new_segmenter(run)
-    supervised = SupervisedPass(net)
-    supervised.hybridize(static_alloc=True, static_shape=True)
-    trainer = segmenter_trainer(net, settings)
-    images, labels = _images(run, probed, size), _labels(run, probed, size)
-
-    def iterate():
-        with autograd.record():
-            loss, _, _ = supervised(images, labels)
-        loss.backward()
-        trainer.step(1)
-
-    return _measure(iterate) * settings.batch_size / probed
+    step = SupervisedStep(new_segmenter(run), settings.model_copy(update={"batch_size": probed}))
+    parts = [Part(_images(run, probed, size), _labels(run, probed, size))]
+    iteration = _measure(lambda: step(parts, settings.learning_rate))
+    return iteration * settings.batch_size * settings.accumulate / probed
 
 
 def _adversarial(run: Run, stage: str) -> float:
@@ -152,9 +143,8 @@ def _adversarial(run: Run, stage: str) -> float:
     net = new_segmenter(run)
     discriminators = new_discriminators(run, settings.discriminators, net.mid_channels)
     step = AdversarialStep(net, discriminators, settings.model_copy(update={"batch_size": probed}))
-    images, labels = _images(run, probed, source), _labels(run, probed, source)
-    target_images = _images(run, probed, target)
-    return _measure(lambda: step(images, labels, target_images)) * settings.batch_size / probed
+    parts = [(Part(_images(run, probed, source), _labels(run, probed, source)), Part(_images(run, probed, target)))]
+    return _measure(lambda: step(parts)) * settings.batch_size * settings.accumulate / probed
 
 
 def _network_pass(run: Run) -> float:

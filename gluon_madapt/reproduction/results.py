@@ -9,7 +9,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 from gluon_madapt.evaluation.published import published_tables
 from gluon_madapt.evaluation.tables import text_table
 from gluon_madapt.reproduction.rows import PER_CLASS, TITLES, Row
-from gluon_madapt.stages.run import write_json, write_text
+from gluon_madapt.stages.records import write_json, write_text
 
 NOT_RUN = "not run"
 # Departures from the paper that are listed before it is said how many more there are.

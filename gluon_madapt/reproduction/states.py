@@ -12,7 +12,8 @@ from gluon_madapt.errors import UserError
 from gluon_madapt.hashing import sha256
 from gluon_madapt.reproduction.plan import Plan, Step
 from gluon_madapt.stages.proxies import METRICS
-from gluon_madapt.stages.run import CHECKPOINT, Run, read_json
+from gluon_madapt.stages.records import read_json
+from gluon_madapt.stages.run import CHECKPOINT, Run
 from gluon_madapt.stages.scoring import protocol_of
 
 DONE, TO_FINISH, TO_RUN, REFUSED = "done", "to finish", "to run", "refused"

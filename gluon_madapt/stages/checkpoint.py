@@ -111,9 +111,11 @@ def parameter_values(network: HybridBlock) -> Dict[str, np.ndarray]:
 
     Waits for all that MXNet was asked for.  A convolution that still runs lays its weights out anew when it is done,
     and MXNet's own reading of an array does not wait for that: it reads values while they move, or crashes.
+
+    Where devices have running statistics of their own, those of the first are returned.
     """
     nd.waitall()
-    return {key: param.data().asnumpy() for key, param in network._collect_params_with_prefix().items()}
+    return {key: param.list_data()[0].asnumpy() for key, param in network._collect_params_with_prefix().items()}
 
 
 def network_arrays(name: str, network: HybridBlock) -> Dict[str, np.ndarray]:
@@ -148,15 +150,15 @@ def trainer_arrays(name: str, trainer: Trainer, keys: Dict[str, str]) -> Dict[st
 
 def load_trainer(checkpoint: Checkpoint, name: str, trainer: Trainer, keys: Dict[str, str]) -> None:
     """Give the optimiser the states that `trainer_arrays` stored; `Trainer.load_states` would unpickle its file."""
-    updater = trainer._updaters[0]
     for index, param in enumerate(trainer._params):
         if param.grad_req == "null":  # running statistics, which no optimiser touches
             continue
-        created = updater.optimizer.create_state_multi_precision(index, param.data())
-        for place, state in enumerate(_as_tuple(created)):
-            state[:] = nd.array(checkpoint.arrays[f"optimizer/{name}/{keys[param.name]}/{place}"])
-        updater.states[index] = created
-        updater.states_synced[index] = True
+        for updater, weight in zip(trainer._updaters, param.list_data()):  # one for each device
+            created = updater.optimizer.create_state_multi_precision(index, weight)
+            for place, state in enumerate(_as_tuple(created)):
+                state[:] = nd.array(checkpoint.arrays[f"optimizer/{name}/{keys[param.name]}/{place}"])
+            updater.states[index] = created
+            updater.states_synced[index] = True
 
 
 def _as_tuple(state) -> tuple:

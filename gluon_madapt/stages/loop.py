@@ -7,16 +7,13 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterator, List, Optional, Sequence
 
-import mxnet as mx
-from mxnet import nd
 from mxnet.gluon import HybridBlock, Trainer
 from tqdm import tqdm
 
 from gluon_madapt.atomic import write_atomically
 from gluon_madapt.config import Training
-from gluon_madapt.data import Batch
 from gluon_madapt.errors import FailureError
 from gluon_madapt.provenance import with_this_code
 from gluon_madapt.stages.checkpoint import (
@@ -28,7 +25,9 @@ from gluon_madapt.stages.checkpoint import (
     trainer_arrays,
     write_checkpoint,
 )
-from gluon_madapt.stages.run import CHECKPOINT, Run, read_log, write_json, write_text
+from gluon_madapt.stages.records import read_log, write_json, write_text
+from gluon_madapt.stages.run import CHECKPOINT, Run
+from gluon_madapt.stages.team import Losses
 
 _log = logging.getLogger(__name__)
 
@@ -46,12 +45,6 @@ def segmenter_trainer(net: HybridBlock, settings: Training) -> Trainer:
         "wd": settings.weight_decay,
     }
     return Trainer(net.collect_params(), "sgd", optimizer, kvstore=None)
-
-
-def to_device(batch: Batch, context: mx.Context) -> Tuple[nd.NDArray, Optional[nd.NDArray]]:
-    """Return images (N, 3, H, W) and labels (N, H, W), or None, as float32 on a device."""
-    labels = None if batch.labels is None else nd.array(batch.labels, ctx=context, dtype="float32")
-    return nd.array(batch.images, ctx=context), labels
 
 
 class Loop:
@@ -99,6 +92,7 @@ class Loop:
     ):
         self._stage = stage
         self._run = run
+        self._team = run.team
         self._folder = folder
         self._networks = networks
         self._trainers = trainers
@@ -111,23 +105,24 @@ class Loop:
         self.iterations = settings.iterations
         self.start = 0
         self._learning_rate = settings.learning_rate
-        self._pending: Dict[str, nd.NDArray] = {}
+        self._pending: Losses = {}
         self._window: List[Dict[str, float]] = []
         self._signal: Optional[int] = None
         self._seconds = 0.0
         if self._checkpoint_path.exists():
             self._resume()
+        self._team.join(trainers, self.start)
 
     @property
     def finished(self) -> bool:
         """Whether there is nothing left to do."""
         return self.start >= self.iterations
 
-    def record(self, learning_rate: float, **losses: nd.NDArray) -> None:
+    def record(self, learning_rate: float, losses: Losses) -> None:
         """Note the losses of the current iteration, (1,) each; they are read one iteration later, without waiting."""
         self._read_pending()
         self._learning_rate = learning_rate
-        self._pending = losses
+        self._pending = self._team.total(losses)
 
     def __iter__(self) -> Iterator[int]:
         """Yield the iterations that are left."""
@@ -136,7 +131,8 @@ class Loop:
             self._finish()
             return
         previous = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-        bar = tqdm(total=self.iterations, initial=self.start, desc=self._stage, unit="it", disable=None)
+        hidden = None if self._team.leads else True  # None: where there is no terminal
+        bar = tqdm(total=self.iterations, initial=self.start, desc=self._stage, unit="it", disable=hidden)
         try:
             for iteration in range(self.start, self.iterations):
                 began = time.time()
@@ -156,16 +152,20 @@ class Loop:
     def _after(self, done: int, bar: tqdm) -> None:
         bar.update()
         every, last = self._bookkeeping, done == self.iterations
+        stopping = self._team.stopping
         if last or done % every.log_every == 0:
             self._log(done, bar)
-        if self._score and (last or done % every.eval_every == 0):
-            self._last_score = self._score(self._networks["segmenter"])
-            self._append({"iteration": done, "val": self._last_score})
-        if last or done % every.checkpoint_every == 0 or self._signal:
-            self._save(done)
-        if self._signal and not last:
-            _log.warning("%s: stopped by signal %d; saved after iteration %d", self._stage, self._signal, done)
-            sys.exit(128 + self._signal)
+        if self._team.leads:
+            if self._score and (last or done % every.eval_every == 0):
+                self._last_score = self._score(self._networks["segmenter"])
+                self._append({"iteration": done, "val": self._last_score})
+            if last or done % every.checkpoint_every == 0 or stopping:
+                self._save(done)
+        if stopping and not last:
+            self._team.wait_for_all()  # none may end, and be taken for one that failed, while another saves
+            number = self._signal or signal.SIGTERM
+            _log.warning("%s: stopped by signal %d; saved after iteration %d", self._stage, number, done)
+            sys.exit(128 + number)
 
     def _log(self, done: int, bar: tqdm) -> None:
         self._read_pending()
@@ -202,6 +202,8 @@ class Loop:
         self._window.append(losses)
 
     def _append(self, entry: Dict) -> None:
+        if not self._team.leads:
+            return
         with (self._folder / "log.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
 
@@ -239,7 +241,7 @@ class Loop:
     def _forget_after(self, iteration: int) -> None:
         """Drop from the log what comes after the checkpoint, and will be trained again."""
         log = self._folder / "log.jsonl"
-        if log.exists():
+        if self._team.leads and log.exists():
             entries = [one for one in read_log(log) if "iteration" in one]
             write_text(log, "".join(json.dumps(one) + "\n" for one in entries if one["iteration"] <= iteration))
             scores = [one["val"] for one in entries if "val" in one and one["iteration"] <= iteration]
@@ -250,6 +252,8 @@ class Loop:
 
     def _finish(self) -> None:
         """Leave the finished network and its metrics, unless a process before this one has."""
+        if not self._team.leads:
+            return
         parameters, metrics = self._folder / "segmenter.params", self._folder / "metrics.json"
         if not parameters.exists():
             with write_atomically(parameters) as file:
@@ -268,3 +272,4 @@ class Loop:
 
     def _on_signal(self, number: int, frame) -> None:
         self._signal = number
+        self._team.request_stop()

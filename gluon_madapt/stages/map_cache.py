@@ -20,7 +20,8 @@ from gluon_madapt.atomic import PARTIAL, write_atomically
 from gluon_madapt.errors import UserError
 from gluon_madapt.provenance import code_version
 from gluon_madapt.stages.checkpoint import DAMAGED_ARCHIVE
-from gluon_madapt.stages.run import move_aside, read_json, write_json
+from gluon_madapt.stages.records import read_json, write_json
+from gluon_madapt.stages.run import move_aside
 
 CACHE = "cache"
 _FORMAT = 2

@@ -20,7 +20,8 @@ from gluon_madapt.stages.run import Run
 def new_segmenter(run: Run) -> Segmenter:
     """Build a segmenter, random from the seed."""
     experiment = run.experiment
-    net = _initialized(Segmenter(experiment.model.encoder, experiment.classes), experiment.seed, run.context)
+    net = Segmenter(experiment.model.encoder, experiment.classes, synchronized=_synchronized(run))
+    _initialize(net, run)
     net(mx.nd.zeros((1, 3, 64, 64), ctx=run.context))  # settles the shapes that GluonCV leaves open
     return net
 
@@ -45,10 +46,10 @@ def imagenet_segmenter(run: Run) -> Tuple[Segmenter, str]:
 def new_discriminators(run: Run, number: int, mid_channels: int) -> Dict[str, Discriminator]:
     """Build no discriminator, D1, or D1 and D2, random from the seed."""
     channels = {"D1": FEATURE_CHANNELS, "D2": mid_channels}
-    return {
-        name: _initialized(Discriminator(channels[name], HALVINGS[name]), run.experiment.seed, run.context)
-        for name in list(channels)[:number]
-    }
+    networks = {name: Discriminator(channels[name], HALVINGS[name]) for name in list(channels)[:number]}
+    for network in networks.values():
+        _initialize(network, run)
+    return networks
 
 
 def load_segmenter(run: Run, path: Path, checkpoint: Optional[Checkpoint] = None) -> Segmenter:
@@ -81,7 +82,17 @@ def load_any_segmenter(run: Run, path: Path) -> Tuple[Segmenter, Checkpoint]:
     return net, Checkpoint({"stage": "retrain"}, {})
 
 
-def _initialized(network: HybridBlock, seed: int, context: mx.Context) -> HybridBlock:
-    mx.random.seed(seed)
-    network.initialize(mx.init.Xavier(rnd_type="gaussian", factor_type="in", magnitude=2), ctx=context)
-    return network
+def _initialize(network: HybridBlock, run: Run) -> None:
+    mx.random.seed(run.experiment.seed)
+    network.initialize(mx.init.Xavier(rnd_type="gaussian", factor_type="in", magnitude=2), ctx=run.contexts)
+
+
+def _synchronized(run: Run) -> int:
+    """Return over how many devices batch norm is synchronised; 1 is not at all."""
+    if not run.experiment.model.sync_bn:
+        return 1
+    if run.context.device_type != "gpu":
+        raise UserError(
+            "model.sync_bn needs GPUs, and there is none here: MXNet's operator never returns on CPUs: set it to false"
+        )
+    return len(run.contexts)

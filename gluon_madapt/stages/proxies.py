@@ -20,7 +20,8 @@ from gluon_madapt.stages.checkpoint import versions_behind
 from gluon_madapt.stages.map_cache import CACHE, MapCache, Shard
 from gluon_madapt.stages.network_pass import network_pass, open_cache
 from gluon_madapt.stages.proxy_labels import LABELS, Labelling, Truth, audit_labels, label_all
-from gluon_madapt.stages.run import Run, read_json, write_json
+from gluon_madapt.stages.records import read_json, write_json
+from gluon_madapt.stages.run import Run
 from gluon_madapt.stages.threshold_scans import SavedSearch, find_thresholds
 
 METRICS = "metrics.json"
@@ -70,6 +71,7 @@ def make_proxies(
     FailureError
         If what the networks return for an image is not finite.
     """
+    run.alone("make proxies in a process of its own, or give several --shard I/N")
     runs = [run, *(_run_at(run, shares) for shares in dict.fromkeys(also))]
     target = run.dataset("target", labelled=False)
     truth = _truth(run, target) if audit else None

@@ -19,7 +19,7 @@ from gluon_madapt.labels import IGNORE
 from gluon_madapt.proxies import Audit, Thresholds, choose
 from gluon_madapt.stages.map_cache import MapCache
 from gluon_madapt.stages.progress import Progress
-from gluon_madapt.stages.run import read_log, write_text
+from gluon_madapt.stages.records import read_log, write_text
 from gluon_madapt.stages.scored_maps import scored_blocks
 from gluon_madapt.threads import in_threads
 

@@ -8,7 +8,8 @@ from gluon_madapt.hashing import sha256
 from gluon_madapt.models import Segmenter
 from gluon_madapt.stages.networks import imagenet_segmenter, load_segmenter, new_segmenter
 from gluon_madapt.stages.proxies import LABELS, METRICS
-from gluon_madapt.stages.run import Run, read_json
+from gluon_madapt.stages.records import read_json
+from gluon_madapt.stages.run import Run
 from gluon_madapt.stages.supervised import train_supervised
 
 
@@ -20,7 +21,7 @@ def retrain(run: Run) -> None:
         raise UserError(f"{made}: missing, so there are no proxy labels yet: make them with {run.command('proxies')}")
     labels = run.folder / "proxies" / LABELS
     proxies = proxy_dataset(run.dataset("target", labelled=False), labels, run.experiment.classes)
-    loader = run.loader_of(proxies, "retrain/target", settings.input, settings.batch_size, labelled=True)
+    loader = run.loader_of(proxies, "retrain/target", settings.input, settings, labelled=True)
     net, start = _initial_segmenter(run)
     metrics = read_json(made)
     if "labels_sha256" not in metrics:

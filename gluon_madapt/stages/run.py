@@ -2,24 +2,25 @@
 
 import datetime
 import fcntl
-import json
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, TextIO, Tuple
 
 import mxnet as mx
 import yaml
 
-from gluon_madapt.atomic import write_atomically
-from gluon_madapt.config import Data, Experiment, Input
+from gluon_madapt.config import Data, Experiment, Input, Training
 from gluon_madapt.data import Dataset, Loader, open_dataset
 from gluon_madapt.errors import UserError
 from gluon_madapt.labels import ClassSet, class_set
 from gluon_madapt.stages.checkpoint import read_meta
+from gluon_madapt.stages.devices import contexts_of
+from gluon_madapt.stages.records import DAMAGED, read_json, write_json, write_text
+from gluon_madapt.stages.team import Team
+from gluon_madapt.workers import is_one_of_several
 
 CHECKPOINT = "checkpoint.npz"
 _INPUTS, _CONFIG = "inputs.json", "config.yaml"
-
-_DAMAGED = "it is damaged: give --fresh to start that stage over"
 
 # Beside these, a stage's own section decides what it computes.
 _COMMON = ("seed", "classes", "model")
@@ -63,7 +64,30 @@ class Run:
         self.fresh = fresh
         self.config = config
         self._locks: Dict[str, TextIO] = {}
-        self.context = _context(experiment.device)
+        self.contexts = contexts_of(experiment.devices)
+
+    @property
+    def context(self) -> mx.Context:
+        """The first device."""
+        return self.contexts[0]
+
+    @cached_property
+    def team(self) -> Team:
+        """The devices of this process, and the other workers that train with it."""
+        return Team(self.contexts, mx.kv.create("dist_sync") if is_one_of_several() else None)
+
+    def alone(self, instead: str) -> "Run":
+        """Return the run, on the first device, for what is not divided over devices and workers.
+
+        Raises
+        ------
+        UserError
+            If this process is one of several workers; ``instead`` says what to do.
+        """
+        if is_one_of_several():
+            raise UserError(f"DMLC_ROLE is set, and this is no training: {instead}")
+        self.contexts = self.contexts[:1]
+        return self
 
     @property
     def classes(self) -> ClassSet:
@@ -87,12 +111,15 @@ class Run:
             the folder cannot be written.
         """
         folder = self.folder / stage
-        self.lock(stage)
-        if folder.exists() and self.fresh:
-            move_aside(folder)
-        self.refuse_changes(stage, inputs)
-        write_text(folder / _CONFIG, self.experiment.to_yaml())
-        write_json(folder / _INPUTS, inputs)  # last: it marks a stage that was begun
+        inputs = dict(inputs, workers=str(self.team.workers))
+        if self.team.leads:
+            self.lock(stage)
+            if folder.exists() and self.fresh:
+                move_aside(folder)
+            self.refuse_changes(stage, inputs)
+            write_text(folder / _CONFIG, self.experiment.to_yaml())
+            write_json(folder / _INPUTS, inputs)  # last: it marks a stage that was begun
+        self.team.wait_for_all()
         return folder
 
     def checkpoint_of(self, stage: str) -> Path:
@@ -141,20 +168,23 @@ class Run:
             raise UserError(f"data.{which} is not set: name the dataset, its root and its split")
         return open_dataset(data.dataset, Path(data.root), data.split, self.classes, labelled)
 
-    def loader(self, which: str, stage: str, settings: Input, batch_size: int, labelled: bool) -> Loader:
-        """Return the batches of the source or target images in a stage."""
-        return self.loader_of(self.dataset(which, labelled), f"{stage}/{which}", settings, batch_size, labelled)
+    def loader(self, which: str, stage: str, settings: Input, training: Training, labelled: bool) -> Loader:
+        """Return the batches of the source or target images in a training."""
+        return self.loader_of(self.dataset(which, labelled), f"{stage}/{which}", settings, training, labelled)
 
-    def loader_of(self, dataset: Dataset, stream: str, settings: Input, batch_size: int, labelled: bool) -> Loader:
-        """Return the batches of a dataset; ``stream`` names their randomness."""
+    def loader_of(self, dataset: Dataset, stream: str, settings: Input, training: Training, labelled: bool) -> Loader:
+        """Return this worker's batches of a dataset; ``stream`` names their randomness."""
+        self.team.images_per_part(training)  # before anything is read or begun
         return Loader(
             dataset,
             settings,
-            batch_size=batch_size,
+            batch_size=training.batch_size,
             seed=self.experiment.seed,
             stream=stream,
             labelled=labelled,
             threads=self.experiment.data.threads,
+            batches_per_iteration=training.accumulate * self.team.workers,
+            own=range(self.team.worker * training.accumulate, (self.team.worker + 1) * training.accumulate),
         )
 
     def changes(self, stage: str, inputs: Optional[Dict[str, str]] = None) -> List[str]:
@@ -169,12 +199,13 @@ class Run:
             return []
         before = _read_config(folder / _CONFIG)
         now = self.experiment.model_dump(mode="json")
+        stated = self.experiment.model_dump(mode="json", exclude_defaults=True)
         changes: List[str] = []
         for section in (*_COMMON, stage):
-            changes += _differences(section, before.get(section), now[section])
-        made_from = read_json(folder / _INPUTS)
+            changes += _differences(section, before.get(section), now[section], stated.get(section))
+        made_from = {"workers": "1", **read_json(folder / _INPUTS)}
         for name, value in (inputs or {}).items():
-            changes += _differences(f"made from.{name}", made_from.get(name), value)
+            changes += _differences(f"made from.{name}", made_from.get(name), value, value)
         return changes
 
     def refuse_changes(self, stage: str, inputs: Optional[Dict[str, str]] = None) -> None:
@@ -216,54 +247,13 @@ class Run:
         self._locks[stage] = file
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all."""
-    with write_atomically(path) as file:
-        file.write(text.encode())
-
-
-def write_json(path: Path, values: Dict[str, Any]) -> None:
-    """Write JSON for people to read as well, whole or not at all."""
-    write_text(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
-
-
-def read_json(path: Path) -> Dict[str, Any]:
-    """Read what `write_json` wrote.
-
-    Raises
-    ------
-    UserError
-        If the file cannot be read or was damaged.
-    """
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())}): {_DAMAGED}") from None
-    if not isinstance(values, dict):
-        raise UserError(f"{path}: holds no JSON object: {_DAMAGED}")
-    return values
-
-
-def read_log(path: Path) -> List[Dict[str, Any]]:
-    """Return the entries of a log, one JSON object a line; a line that was cut off is left out, and no log is empty."""
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
-    return [entry for entry in map(_parsed, lines) if isinstance(entry, dict)]
-
-
-def _parsed(line: str) -> Any:
-    try:
-        return json.loads(line)
-    except ValueError:
-        return None
-
-
 def _read_config(path: Path) -> Dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())}): {_DAMAGED}") from None
+        raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())}): {DAMAGED}") from None
     if not isinstance(values, dict):
-        raise UserError(f"{path}: holds no settings: {_DAMAGED}")
+        raise UserError(f"{path}: holds no settings: {DAMAGED}")
     return values
 
 
@@ -276,20 +266,15 @@ def move_aside(folder: Path) -> None:
         raise UserError(f"{folder}: cannot be moved aside ({error.strerror}): choose another --run-dir") from None
 
 
-def _context(device: str) -> mx.Context:
-    if device == "cpu":
-        return mx.cpu()
-    gpus = mx.context.num_gpus()
-    if device == "auto":
-        return mx.gpu(0) if gpus else mx.cpu()
-    index = int(device[4:-1])
-    if index >= gpus:
-        raise UserError(f"device = {device}: MXNet sees {gpus} GPUs here: expected cpu, auto or a GPU that exists")
-    return mx.gpu(index)
+def _differences(key: str, before: Any, now: Any, stated: Any) -> List[str]:
+    """Name what differs; ``stated`` is ``now`` without what has its default value.
 
-
-def _differences(key: str, before: Any, now: Any) -> List[str]:
+    A setting that an older version did not know counts as having had its default.
+    """
     if isinstance(before, dict) and isinstance(now, dict):
-        names = list(now) + [name for name in before if name not in now]
-        return [line for name in names for line in _differences(f"{key}.{name}", before.get(name), now.get(name))]
+        stated = stated or {}
+        known = [name for name in now if name in before or name in stated]
+        names = known + [name for name in before if name not in now]
+        found = [_differences(f"{key}.{one}", before.get(one), now.get(one), stated.get(one)) for one in names]
+        return [line for lines in found for line in lines]
     return [] if before == now else [f"{key} was {before}, now {now}"]

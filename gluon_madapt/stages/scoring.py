@@ -83,5 +83,5 @@ def score_stage(run: Run, net: Segmenter, stage: str, multi_scale: bool) -> Dict
 
 
 def _target_loader(run: Run) -> Loader:
-    settings = run.experiment.adversarial
-    return run.loader("target", "refresh", settings.target_input, settings.batch_size, labelled=False)
+    settings = run.experiment.adversarial.model_copy(update={"accumulate": 1})
+    return run.loader("target", "refresh", settings.target_input, settings, labelled=False)

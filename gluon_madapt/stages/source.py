@@ -8,6 +8,6 @@ from gluon_madapt.stages.supervised import train_supervised
 def train_source(run: Run) -> None:
     """Train F and C on labelled source images; leaves a checkpoint in the run folder's ``source``."""
     settings = run.experiment.source
-    loader = run.loader("source", "source", settings.input, settings.batch_size, labelled=True)
+    loader = run.loader("source", "source", settings.input, settings, labelled=True)
     net, weights = imagenet_segmenter(run)
     train_supervised("source", run, net, settings, loader, {"weights": weights})

@@ -1,6 +1,6 @@
 """Supervised training of F and C, on labels or on proxies: stages 1 and 4 differ in their data alone (P §3.2)."""
 
-from typing import Dict, Sequence, Union
+from typing import Dict, Optional, Sequence, Union
 
 from mxnet import autograd
 
@@ -8,9 +8,10 @@ from gluon_madapt.config import Retrain, Source
 from gluon_madapt.data import Loader
 from gluon_madapt.models import Segmenter
 from gluon_madapt.models.objectives import SupervisedPass
-from gluon_madapt.stages.loop import Loop, poly_learning_rate, segmenter_trainer, to_device
+from gluon_madapt.stages.loop import Loop, poly_learning_rate, segmenter_trainer
 from gluon_madapt.stages.run import Run
 from gluon_madapt.stages.scoring import scorer_along_the_way
+from gluon_madapt.stages.team import Losses, Part, Team, sum_of_losses
 
 
 def train_supervised(
@@ -28,19 +29,53 @@ def train_supervised(
     """
     score = scorer_along_the_way(run, stage)
     folder = run.open(stage, dict(inputs, images=loader.dataset.fingerprint))
-    supervised = SupervisedPass(net)
-    supervised.hybridize(static_alloc=True, static_shape=True)
-    trainer = segmenter_trainer(net, settings)
-    networks, trainers = {"segmenter": net}, {"segmenter": trainer}
+    step = SupervisedStep(net, settings, run.team)
     facts = {"images": len(loader.dataset), "skipped": loader.dataset.skipped}
-    loop = Loop(stage, run, folder, settings, networks, trainers, settings.batch_size, facts, score, versions)
+    networks, seen = {"segmenter": net}, loader.images_per_iteration
+    loop = Loop(stage, run, folder, settings, networks, step.trainers, seen, facts, score, versions)
 
-    for iteration, batch in zip(loop, loader.batches(loop.start, loop.iterations)):
+    for iteration, batches in zip(loop, loader.iterations(loop.start, loop.iterations)):
         rate = poly_learning_rate(settings.learning_rate, settings.poly_power, iteration, loop.iterations)
-        trainer.set_learning_rate(rate)
-        images, labels = to_device(batch, run.context)
+        loop.record(rate, step(run.team.divide(batches), rate))
+
+
+class SupervisedStep:
+    """One iteration of SGD on the segmentation loss.
+
+    Parameters
+    ----------
+    net : Segmenter
+        F and C.
+    settings : Source or Retrain
+        The stage's settings.
+    team : Team, optional
+        The devices and processes that share the work; one CPU by default.
+
+    Attributes
+    ----------
+    trainers : dict of str to Trainer
+        The optimiser, under "segmenter".
+    """
+
+    def __init__(self, net: Segmenter, settings: Union[Source, Retrain], team: Optional[Team] = None):
+        self._team = team or Team()
+        self._supervised = SupervisedPass(net)
+        self._supervised.hybridize(static_alloc=True, static_shape=True)
+        self.trainers = {"segmenter": segmenter_trainer(net, settings)}
+        if settings.accumulate > 1:
+            self._team.add_up_gradients(net)
+
+    def __call__(self, parts: Sequence[Part], learning_rate: float) -> Losses:
+        """Update F and C once, by all labelled parts; return the loss, ``segmentation``, (1,)."""
+        self._team.clear_gradients()
+        losses = [self._differentiate(part) for part in parts]
+        self.trainers["segmenter"].set_learning_rate(learning_rate)
+        self._team.step("segmenter", self.trainers["segmenter"])
+        return sum_of_losses(losses)
+
+    def _differentiate(self, part: Part) -> Losses:
         with autograd.record():
-            loss, _, _ = supervised(images, labels)
-        loss.backward()
-        trainer.step(1)  # the loss is a mean already
-        loop.record(rate, segmentation=loss)
+            loss, _, _ = self._supervised(part.images, part.labels)
+            weighted = part.weight * loss
+        weighted.backward()
+        return {"segmentation": weighted}

@@ -16,7 +16,8 @@ from gluon_madapt.stages.map_cache import CACHE, MapCache
 from gluon_madapt.stages.network_pass import open_cache
 from gluon_madapt.stages.progress import Progress
 from gluon_madapt.stages.proxies import RECORD, thresholds_of
-from gluon_madapt.stages.run import Run, read_json
+from gluon_madapt.stages.records import read_json
+from gluon_madapt.stages.run import Run
 from gluon_madapt.stages.scored_maps import scored_blocks
 
 _CLASSES_SHOWN = 4

@@ -1,0 +1,51 @@
+"""What a stage writes down for people and for itself: JSON and logs, written whole or not at all."""
+
+import json
+from pathlib import Path
+from typing import Any, Dict, List
+
+from gluon_madapt.atomic import write_atomically
+from gluon_madapt.errors import UserError
+
+DAMAGED = "it is damaged: give --fresh to start that stage over"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    with write_atomically(path) as file:
+        file.write(text.encode())
+
+
+def write_json(path: Path, values: Dict[str, Any]) -> None:
+    """Write JSON for people to read as well, whole or not at all."""
+    write_text(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> Dict[str, Any]:
+    """Read what `write_json` wrote.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read or was damaged.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())}): {DAMAGED}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: holds no JSON object: {DAMAGED}")
+    return values
+
+
+def read_log(path: Path) -> List[Dict[str, Any]]:
+    """Return the entries of a log, one JSON object a line; a line that was cut off is left out, and no log is empty."""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+    return [entry for entry in map(_parsed, lines) if isinstance(entry, dict)]
+
+
+def _parsed(line: str) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
