@@ -1,12 +1,13 @@
 # make demo: the mini world through all four stages; make test: the tests.  Both set up what they need in .venv.
 PYTHON_ENV := .venv/bin/python
 
-.PHONY: help setup demo test test-all lint
+.PHONY: help setup demo test test-all lint bench
 
 help:
 	@echo "make demo      train and adapt on the mini world (10 minutes on two cores)"
 	@echo "make test      the tests, but for the slow ones, and the style checks"
 	@echo "make test-all  all tests"
+	@echo "make bench     speed and memory against PyTorch (half an hour); writes docs/results/speed.md"
 	@echo "make setup     the environment alone (.venv)"
 
 setup:
@@ -24,3 +25,10 @@ test-all: setup lint
 lint: setup
 	@$(PYTHON_ENV) -m ruff check .
 	@$(PYTHON_ENV) -m ruff format --check .
+
+# PyTorch is for the benchmarks alone, so it gets an environment of its own.
+bench:
+	@VENV=.venv-bench tools/environment.sh
+	@.venv-bench/bin/python -c 'import torch' 2>/dev/null || \
+		.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	@.venv-bench/bin/python benchmarks/bench.py

@@ -1,5 +1,6 @@
 """A network and a labelled split -> per-class IoU and its means."""
 
+from contextlib import closing
 from typing import Dict, Optional, Sequence
 
 import mxnet as mx
@@ -14,6 +15,7 @@ from gluon_madapt.evaluation.inference import mean_probability_blocks
 from gluon_madapt.evaluation.metrics import ConfusionMatrix
 from gluon_madapt.labels import ClassSet
 from gluon_madapt.proxies.pixels import classify
+from gluon_madapt.threads import in_threads
 
 
 def predict_labels(
@@ -62,13 +64,16 @@ def evaluate(
 ) -> ConfusionMatrix:
     """Count predictions against labels over a whole labelled split; arguments as in `predict_labels`."""
     matrix = ConfusionMatrix(num_classes)
-    for index in tqdm(range(len(dataset)), desc="evaluation", unit="image", disable=None, leave=False):
-        image, label = dataset.image(index), dataset.label(index)
-        try:
-            prediction = predict_labels(net, image, context, short_side, scales, mirror)
-        except ValueError as error:
-            raise FailureError(f"{dataset.samples[index].image}: {error}") from None
-        matrix.add(label, prediction)
+    places = range(len(dataset))
+    pairs = in_threads(lambda index: (dataset.image(index), dataset.label(index)), places, threads=1, ahead=1)
+    bar = tqdm(places, desc="evaluation", unit="image", disable=None, leave=False)
+    with closing(pairs):
+        for index, (image, label) in zip(bar, pairs):
+            try:
+                prediction = predict_labels(net, image, context, short_side, scales, mirror)
+            except ValueError as error:
+                raise FailureError(f"{dataset.samples[index].image}: {error}") from None
+            matrix.add(label, prediction)
     return matrix
 
 

@@ -9,6 +9,7 @@ from mxnet.gluon.parameter import ParameterDict
 from gluon_madapt.models.classifier import Classifier
 from gluon_madapt.models.encoders import ENCODERS
 from gluon_madapt.models.fusion import FEATURE_CHANNELS, FusionBlock
+from gluon_madapt.models.inference_graph import InferenceGraph
 from gluon_madapt.models.interpolation import resize_like
 
 # Dilation of the three fusions, coarsest first (released code).
@@ -80,7 +81,12 @@ class Segmenter(HybridBlock):
     def hybridize(self, active=True, **kwargs):
         """Compile the network and its view `quarter`, each on its next call; ``kwargs`` as for any HybridBlock."""
         super().hybridize(active, **kwargs)
+        object.__setattr__(self, "quarter", QuarterScores(self))
         self.quarter.hybridize(active, **kwargs)
+
+    def compile_for_inference(self):
+        """Compile `quarter` to run as fast as it can, with the parameters and running statistics that there are now."""
+        object.__setattr__(self, "quarter", InferenceGraph(QuarterScores(self)))
 
 
 def _synchronized_norm(devices: int):

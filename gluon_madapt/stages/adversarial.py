@@ -48,7 +48,7 @@ def train_adversarial(run: Run) -> None:
     loop = Loop("adversarial", run, folder, settings, networks, step.trainers, seen, facts, score, versions)
 
     pairs = zip(source.iterations(loop.start, loop.iterations), target.iterations(loop.start, loop.iterations))
-    for _, (labelled, unlabelled) in zip(loop, pairs):
+    for _, (labelled, unlabelled) in loop.over(pairs):
         losses = step(list(zip(run.team.divide(labelled), run.team.divide(unlabelled))))
         loop.record(settings.learning_rate, losses)
 

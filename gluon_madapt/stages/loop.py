@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Optional, Sequence
+from typing import Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, TypeVar
 
 from mxnet.gluon import HybridBlock, Trainer
 from tqdm import tqdm
@@ -31,6 +31,8 @@ from gluon_madapt.stages.team import Losses
 
 _log = logging.getLogger(__name__)
 
+Item = TypeVar("Item")
+
 
 def poly_learning_rate(base: float, power: float, iteration: int, iterations: int) -> float:
     """Return ``base`` (1 - iteration / iterations) ** power (P §3.2, 'poly')."""
@@ -48,7 +50,7 @@ def segmenter_trainer(net: HybridBlock, settings: Training) -> Trainer:
 
 
 class Loop:
-    """The iterations of one training: ``for iteration in loop`` does the bookkeeping after each.
+    """The iterations of one training: ``for iteration, batch in loop.over(batches)`` does the bookkeeping after each.
 
     It continues from the checkpoint in ``folder`` if there is one.  SIGINT and SIGTERM save the state and end the
     process with status 130 and 143.
@@ -108,7 +110,7 @@ class Loop:
         self._pending: Losses = {}
         self._window: List[Dict[str, float]] = []
         self._signal: Optional[int] = None
-        self._seconds = 0.0
+        self._seconds = self._waited = 0.0
         if self._checkpoint_path.exists():
             self._resume()
         self._team.join(trainers, self.start)
@@ -124,8 +126,16 @@ class Loop:
         self._learning_rate = learning_rate
         self._pending = self._team.total(losses)
 
-    def __iter__(self) -> Iterator[int]:
-        """Yield the iterations that are left."""
+    def over(self, batches: Iterable[Item]) -> Iterator[Tuple[int, Item]]:
+        """Yield the iterations that are left, each with what it is to learn from."""
+        source = iter(batches)
+        for iteration in self._iterations():
+            began = time.perf_counter()
+            batch = next(source)
+            self._waited += time.perf_counter() - began
+            yield iteration, batch
+
+    def _iterations(self) -> Iterator[int]:
         if self.finished:
             _log.info("%s: all %d iterations are done: nothing left to train", self._stage, self.iterations)
             self._finish()
@@ -172,9 +182,8 @@ class Loop:
         losses = {key: sum(one[key] for one in self._window) / len(self._window) for key in self._window[0]}
         self._window = []
         images_per_second = (done - self.start) * self._images / self._seconds
-        self._append(
-            dict(losses, iteration=done, learning_rate=self._learning_rate, images_per_second=images_per_second)
-        )
+        rates = {"images_per_second": images_per_second, "waiting_for_data": self._waited / self._seconds}
+        self._append(dict(losses, iteration=done, learning_rate=self._learning_rate, **rates))
         shown = {key: f"{value:.3f}" for key, value in losses.items()}
         bar.set_postfix(dict(shown, lr=f"{self._learning_rate:.2g}", img_s=f"{images_per_second:.1f}"))
         if not bar.disable:  # the bar says it all

@@ -113,8 +113,9 @@ class Networks:
     def __init__(self, run: Run, net: Segmenter, discriminators: Dict[str, Discriminator]):
         self._context: mx.Context = run.context
         self._net, self._discriminators = net, discriminators
-        for network in (net, *discriminators.values()):
-            network.hybridize()
+        net.compile_for_inference()
+        for discriminator in discriminators.values():
+            discriminator.hybridize(static_alloc=True)
 
     def maps(self, image: np.ndarray, size: Tuple[int, int]) -> StoredMaps:
         """Return what there is to keep of a normalised image, (3, h, w) float32, of a (height, width) of its own."""

@@ -67,13 +67,16 @@ def score_stage(run: Run, net: Segmenter, stage: str, multi_scale: bool) -> Dict
     """Score a finished network on the val split, after refreshing its batch-norm statistics if the config asks."""
     protocol = protocol_of(run, stage, multi_scale)
     val = run.dataset("val", labelled=True)
-    net.hybridize()
     made_from = {"val": val.fingerprint}
     if protocol["refresh"]:
         target = _target_loader(run)
         made_from["target"] = target.dataset.fingerprint
         batches = target.batches(0, protocol["refresh"]["batches"])
         refresh_statistics(net, (nd.array(batch.images, ctx=run.context) for batch in batches))
+    if multi_scale:  # whose sizes change from pass to pass
+        net.hybridize()
+    else:
+        net.compile_for_inference()
     how = (protocol["short_side"], protocol["scales"], protocol["mirror"])
     matrix = evaluate(net, val, run.experiment.classes, run.context, *how)
     if not matrix.counts.any():

@@ -34,7 +34,7 @@ def train_supervised(
     networks, seen = {"segmenter": net}, loader.images_per_iteration
     loop = Loop(stage, run, folder, settings, networks, step.trainers, seen, facts, score, versions)
 
-    for iteration, batches in zip(loop, loader.iterations(loop.start, loop.iterations)):
+    for iteration, batches in loop.over(loader.iterations(loop.start, loop.iterations)):
         rate = poly_learning_rate(settings.learning_rate, settings.poly_power, iteration, loop.iterations)
         loop.record(rate, step(run.team.divide(batches), rate))
 

@@ -1,0 +1,78 @@
+"""The peak memory of a stage at the paper's resolution: python benchmarks/memory.py STAGE ENCODER [--batch-size N].
+
+Two iterations on random images, or one image, with the networks, losses and optimisers of the stage; in a process of
+its own, whose largest resident set is what is reported.
+"""
+
+import argparse
+import resource
+from pathlib import Path
+
+import numpy as np
+from measuring import random_images, random_labels, report
+from mxnet import nd
+
+from gluon_madapt.config import load_experiment
+from gluon_madapt.evaluation import predict_labels
+from gluon_madapt.stages import Run
+from gluon_madapt.stages.adversarial import AdversarialStep
+from gluon_madapt.stages.network_pass import Networks
+from gluon_madapt.stages.networks import new_discriminators, new_segmenter
+from gluon_madapt.stages.supervised import SupervisedStep
+from gluon_madapt.stages.team import Part
+
+CONFIG = Path(__file__).resolve().parent.parent / "configs" / "base.yaml"
+STAGES = ("source", "adversarial", "proxies", "retrain", "evaluation", "multi-scale")
+# Of an image as it lies on disk, and as the stages see it: (height, width).
+FULL, SOURCE, TARGET, CROP = (1024, 2048), (720, 1280), (512, 1024), (640, 640)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("stage", choices=STAGES)
+    parser.add_argument("encoder", choices=("resnet101", "vgg16"))
+    parser.add_argument("--batch-size", type=int, default=1)
+    options = parser.parse_args()
+    run = Run(load_experiment(CONFIG, [f"model.encoder={options.encoder}", "model.weights=none", "devices=[cpu(0)]"]))
+    work(run, options.stage, options.batch_size)
+    nd.waitall()
+    report(peak_gib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+
+
+def work(run, stage, batch_size):
+    net = new_segmenter(run)
+    if stage in ("source", "retrain"):
+        settings = getattr(run.experiment, stage)
+        step = SupervisedStep(net, settings)
+        part = labelled(batch_size, SOURCE if stage == "source" else CROP)
+        for _ in range(2):
+            step([part], settings.learning_rate)
+            nd.waitall()
+    elif stage == "adversarial":
+        settings = run.experiment.adversarial
+        step = AdversarialStep(net, new_discriminators(run, 2, net.mid_channels), settings)
+        parts = [(labelled(batch_size, SOURCE), Part(nd.array(random_images(batch_size, *TARGET))))]
+        for _ in range(2):
+            step(parts)
+            nd.waitall()
+    elif stage == "proxies":
+        networks = Networks(run, net, new_discriminators(run, 2, net.mid_channels))
+        for image in random_images(2, *TARGET):
+            networks.maps(image, FULL)
+    else:
+        image = np.random.default_rng(0).integers(0, 256, (*FULL, 3)).astype(np.uint8)
+        evaluation = run.experiment.evaluation
+        if stage == "evaluation":
+            net.compile_for_inference()
+            predict_labels(net, image, run.context)
+        else:
+            net.hybridize()
+            predict_labels(net, image, run.context, None, evaluation.scales, mirror=True)
+
+
+def labelled(number, size):
+    return Part(nd.array(random_images(number, *size)), nd.array(random_labels(number, *size)))
+
+
+if __name__ == "__main__":
+    main()

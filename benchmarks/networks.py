@@ -1,0 +1,182 @@
+"""The networks against the same ones in PyTorch, and against themselves un-hybridized.
+
+    python benchmarks/networks.py inference|training|adversarial resnet101|vgg16
+
+Needs PyTorch (pip install torch==2.13.0).  Before anything is timed, the two sides are shown to return the same scores.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from measuring import (
+    CLASSES,
+    compare,
+    convolution_gflop,
+    initialized,
+    new_segmenter,
+    peak_rate,
+    random_images,
+    random_labels,
+    report,
+)
+from mxnet import nd
+from torch.nn import functional
+from torch_twin import Discriminator as TorchDiscriminator
+from torch_twin import load_gluon
+from torch_twin import segmenter as torch_segmenter
+
+from gluon_madapt.config import load_experiment
+from gluon_madapt.evaluation import predict_probabilities
+from gluon_madapt.models import HALVINGS, Discriminator
+from gluon_madapt.models.fusion import FEATURE_CHANNELS
+from gluon_madapt.stages.adversarial import AdversarialStep
+from gluon_madapt.stages.checkpoint import parameter_values
+from gluon_madapt.stages.supervised import SupervisedStep
+from gluon_madapt.stages.team import Part
+
+HEIGHT, WIDTH = 512, 1024
+# The paper's stage 2: source 1280x720, target 1024x512.
+SOURCE = (720, 1280)
+CONFIG = Path(__file__).resolve().parent.parent / "configs" / "base.yaml"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("inference", "training", "adversarial"))
+    parser.add_argument("encoder", choices=("resnet101", "vgg16"))
+    options = parser.parse_args()
+    {"inference": inference, "training": training, "adversarial": adversarial}[options.what](options.encoder)
+
+
+def inference(encoder):
+    """Compare from a normalised image to class probabilities at its size."""
+    images = random_images(1, HEIGHT, WIDTH)
+    imperative, compiled = new_segmenter(encoder), new_segmenter(encoder)
+    compiled.compile_for_inference()
+    twin = new_twin(encoder, imperative).eval()
+    ours, theirs = nd.array(images), channels_last(images)
+
+    def torch_inference():
+        with torch.inference_mode():
+            torch.softmax(twin(theirs)[0], dim=1)
+
+    def our_inference(net):
+        predict_probabilities(net, ours, scales=(1.0,), mirror=False).wait_to_read()
+
+    sides = {
+        "PyTorch": torch_inference,
+        "ours, imperative": lambda: our_inference(imperative),
+        "ours": lambda: our_inference(compiled),
+    }
+    pairs = {"to PyTorch": ("ours", "PyTorch"), "to imperative": ("ours", "ours, imperative")}
+    difference = largest_difference(imperative(ours), twin(theirs))
+    finish(compare(sides, pairs), difference, convolution_gflop(compiled, HEIGHT, WIDTH))
+
+
+def training(encoder):
+    settings = load_experiment(CONFIG).source
+    images, labels = random_images(1, HEIGHT, WIDTH), random_labels(1, HEIGHT, WIDTH)
+    net = new_segmenter(encoder)
+    twin = new_twin(encoder, net)
+    difference = largest_difference(net(nd.array(images)), twin.eval()(channels_last(images)))
+    twin.train()
+    step, parts = SupervisedStep(net, settings), [Part(nd.array(images), nd.array(labels))]
+
+    def our_step():
+        step(parts, settings.learning_rate)
+        nd.waitall()
+
+    theirs, their_labels = channels_last(images), torch.from_numpy(labels).long()
+    optimizer = torch_sgd(twin, settings)
+
+    def their_step():
+        optimizer.zero_grad(set_to_none=True)
+        functional.cross_entropy(twin(theirs)[0], their_labels, ignore_index=255).backward()
+        optimizer.step()
+
+    times = compare({"PyTorch": their_step, "ours": our_step}, {"to PyTorch": ("ours", "PyTorch")})
+    # Backward computes a convolution's gradient by its input and by its weights.
+    finish(times, difference, 3 * convolution_gflop(net, HEIGHT, WIDTH))
+
+
+def adversarial(encoder):
+    settings = load_experiment(CONFIG, ["adversarial.batch_size=1"]).adversarial
+    images, labels = random_images(1, *SOURCE), random_labels(1, *SOURCE)
+    targets = random_images(1, HEIGHT, WIDTH)
+    net = new_segmenter(encoder)
+    twin = new_twin(encoder, net)
+    difference = largest_difference(net(nd.array(targets)), twin.eval()(channels_last(targets)))
+    twin.train()
+    channels = {"D1": FEATURE_CHANNELS, "D2": net.mid_channels}
+    discriminators, twins = {}, {}
+    for name, number in channels.items():
+        discriminators[name] = initialized(Discriminator(number, HALVINGS[name]))
+        twins[name] = load_gluon(TorchDiscriminator(number, HALVINGS[name]), parameter_values(discriminators[name]))
+        twins[name].to(memory_format=torch.channels_last)
+    step = AdversarialStep(net, discriminators, settings)
+    parts = [(Part(nd.array(images), nd.array(labels)), Part(nd.array(targets)))]
+
+    def our_step():
+        step(parts)
+        nd.waitall()
+
+    source, their_labels, target = channels_last(images), torch.from_numpy(labels).long(), channels_last(targets)
+    optimizer = torch_sgd(twin, settings)
+    rate = settings.discriminator_learning_rate
+    adams = {name: torch.optim.Adam(one.parameters(), lr=rate) for name, one in twins.items()}
+    weights = {"D1": settings.lambda_1, "D2": settings.lambda_2}
+
+    def likelihood(logits, domain):
+        return functional.binary_cross_entropy_with_logits(logits, torch.full_like(logits, domain))
+
+    def their_step():
+        optimizer.zero_grad(set_to_none=True)
+        for one in twins.values():
+            one.requires_grad_(False)
+        scores, *source_maps = twin(source)
+        functional.cross_entropy(scores, their_labels, ignore_index=255).backward()
+        target_maps = twin.extract(target)
+        sum(weights[n] * likelihood(one(seen), 1.0) for (n, one), seen in zip(twins.items(), target_maps)).backward()
+        optimizer.step()
+        for (name, one), seen, other in zip(twins.items(), source_maps, target_maps):
+            one.requires_grad_(True)
+            adams[name].zero_grad(set_to_none=True)
+            (likelihood(one(seen.detach()), 1.0) + likelihood(one(other.detach()), 0.0)).backward()
+            adams[name].step()
+
+    times = compare({"PyTorch": their_step, "ours": our_step}, {"to PyTorch": ("ours", "PyTorch")})
+    gflop = sum(convolution_gflop(net, *size) for size in (SOURCE, (HEIGHT, WIDTH)))
+    finish(times, difference, 3 * gflop)
+
+
+def finish(times, difference, gflop):
+    """Report the times, the agreement of the two sides, and what share of the machine's peak ours reach."""
+    peak = peak_rate()
+    rate = gflop / times["seconds"]["ours"]
+    report(**times, difference=difference, gflop=gflop, peak_gflop_per_second=peak, share_of_peak=rate / peak)
+
+
+def new_twin(encoder, net):
+    twin = load_gluon(torch_segmenter(encoder, CLASSES), parameter_values(net))
+    return twin.to(memory_format=torch.channels_last)
+
+
+def torch_sgd(module, settings):
+    options = {"momentum": settings.momentum, "weight_decay": settings.weight_decay}
+    return torch.optim.SGD(module.parameters(), lr=settings.learning_rate, **options)
+
+
+def channels_last(images):
+    return torch.from_numpy(images).contiguous(memory_format=torch.channels_last)
+
+
+def largest_difference(ours, theirs):
+    """Return the largest difference of the scores, as a share of their range."""
+    expected = theirs[0].detach().numpy()
+    return float(np.abs(ours[0].asnumpy() - expected).max() / np.ptp(expected))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""docs/results/speed.md, from what the benchmarks have measured."""
+
+from pathlib import Path
+
+TEMPLATE = Path(__file__).with_suffix(".md")
+NAMES = {"resnet101": "ResNet101", "vgg16": "VGG16"}
+
+# Work, the result that has its ratio, the ratio's name, the most that was aimed at, the two sides' names.
+TARGETS = (
+    ("inference, ResNet101, against PyTorch", "inference resnet101", "to PyTorch", 0.70, ("ours", "PyTorch")),
+    (
+        "the same, against our own imperative mode",
+        "inference resnet101",
+        "to imperative",
+        0.60,
+        ("ours", "ours, imperative"),
+    ),
+    ("training step, ResNet101", "training resnet101", "to PyTorch", 0.80, ("ours", "PyTorch")),
+    ("adversarial step, ResNet101", "adversarial resnet101", "to PyTorch", 0.80, ("ours", "PyTorch")),
+    ("inference, VGG16", "inference vgg16", "to PyTorch", 0.85, ("ours", "PyTorch")),
+    ("training step, VGG16", "training vgg16", "to PyTorch", 0.90, ("ours", "PyTorch")),
+    ("adversarial step, VGG16", "adversarial vgg16", "to PyTorch", None, ("ours", "PyTorch")),
+    (
+        "confusion matrix of a 2048x1024 pair, against NumPy's `bincount`",
+        "host",
+        "matrix",
+        0.6,
+        ("matrix, ours", "matrix, bincount"),
+    ),
+    (
+        "preparing a sample (PNG of 1914x1052 to a 1280x720 input), against Pillow",
+        "host",
+        "sample",
+        0.6,
+        ("sample, ours", "sample, Pillow"),
+    ),
+)
+STAGES = {
+    "source": "stage 1, 1280x720",
+    "adversarial": "stage 2, 1280x720 and 1024x512",
+    "proxies": "stage 3, the networks, 1024x512",
+    "retrain": "stage 4, 640x640",
+    "evaluation": "evaluation, 2048x1024",
+    "multi-scale": "evaluation, 2048x1024, six passes",
+}
+MOST_GIB = 6
+
+
+def page(results, machine):
+    """Return the page as Markdown."""
+    differences = [one["difference"] for one in results.values() if "difference" in one]
+    sizes = results["sizes resnet101"]["images_per_second"]
+    waiting = results["waiting"]
+    speeds = [(size, f"{one['inference']:.2f}", f"{one['training']:.2f}") for size, one in sizes.items()]
+    shares = [(stage, f"{share:.1%}") for stage, share in waiting["share_waiting"].items()]
+    samples = [f"{rate:.0f} samples a second ({stage})" for stage, rate in waiting["samples_per_second"].items()]
+    targets = [_target_row(results, *target) for target in TARGETS]
+    return TEMPLATE.read_text(encoding="utf-8").format(
+        machine="\n".join(f"- {name}: {text}" for name, text in machine.items()),
+        difference=f"{max(differences):.0e}",
+        targets=_table(("work", "ours / theirs", "aimed at", "seconds"), [*targets, _memory_target(results)]),
+        rates=_table(("work", "GFLOP", "GFLOP/s", "peak", "share of the peak"), _rates(results)),
+        memory=_table(("stage", "batch", *NAMES.values()), _memory(results)),
+        sizes=_table(("input", "inference", "training, batch 1"), speeds),
+        waiting=_table(("stage", "waiting"), shares),
+        samples=" and ".join(samples),
+    )
+
+
+def _table(heads, rows):
+    lines = [heads, ["---"] + ["---:"] * (len(heads) - 1), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _target_row(results, work, name, ratio, target, sides):
+    one = results[name]
+    ours, theirs = (one["seconds"][side] for side in sides)
+    digits = 4 if theirs < 1 else 2
+    aim = "" if target is None else f"{target:.2f}"
+    return work, f"{one['ratios'][ratio]:.2f}", aim, f"{ours:.{digits}f} / {theirs:.{digits}f}"
+
+
+def _memory_target(results):
+    peaks = [results[f"memory multi-scale {encoder} 1"]["peak_gib"] for encoder in NAMES]
+    shown = ", ".join(f"{peak:.1f} GiB ({name})" for peak, name in zip(peaks, NAMES.values()))
+    return "multi-scale evaluation of a 2048x1024 image, six passes: peak memory", shown, f"{MOST_GIB} GiB", ""
+
+
+def _rates(results):
+    for encoder, name in NAMES.items():
+        for what in ("inference", "training", "adversarial"):
+            one = results[f"{what} {encoder}"]
+            rate, peak = one["gflop"] / one["seconds"]["ours"], one["peak_gflop_per_second"]
+            yield f"{what}, {name}", f"{one['gflop']:.0f}", f"{rate:.0f}", f"{peak:.0f}", f"{one['share_of_peak']:.0%}"
+
+
+def _memory(results):
+    batches = sorted({int(name.split()[3]) for name in results if name.startswith("memory")})
+    for stage, text in STAGES.items():
+        for batch in batches:
+            cells = [results.get(f"memory {stage} {encoder} {batch}") for encoder in NAMES]
+            if any(cells):
+                yield text, str(batch), *(f"{cell['peak_gib']:.1f}" if cell else "" for cell in cells)
