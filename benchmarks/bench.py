@@ -20,6 +20,9 @@ from gluon_madapt.threads import cores
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "results" / "speed.md"
 ENCODERS = ("resnet101", "vgg16")
+NETWORKS = [(what, encoder) for encoder in ENCODERS for what in ("inference", "training")] + [
+    ("adversarial", "resnet101")
+]
 # How many images a step sees, per stage, in the measurements of memory.
 BATCHES = {"source": (1, 4), "adversarial": (1, 4), "retrain": (1, 4)}
 STAGES = ("source", "adversarial", "proxies", "retrain", "evaluation", "multi-scale")
@@ -34,9 +37,8 @@ def main():
     )
     options = parser.parse_args()
     measured = Measured(options.results)
-    for encoder in ENCODERS:
-        for what in ("inference", "training", "adversarial"):
-            measured.take(f"{what} {encoder}", "networks.py", what, encoder)
+    for what, encoder in NETWORKS:
+        measured.take(f"{what} {encoder}", "networks.py", what, encoder)
     measured.take("host", "host.py")
     measured.take("waiting", "waiting.py")
     measured.take("sizes resnet101", "sizes.py", "resnet101")

@@ -34,9 +34,17 @@ def main():
         )
         train_supervised("retrain", run, new_segmenter(run), run.experiment.retrain, retraining, {})
         stages = ("source", "adversarial", "retrain")
-        shares = {one: read_log(root / "run" / one / "log.jsonl")[-1]["waiting_for_data"] for one in stages}
+        shares = {one: share_waiting(read_log(root / "run" / one / "log.jsonl")) for one in stages}
         source = run.loader("source", "source", run.experiment.source.input, run.experiment.source, labelled=True)
         report(share_waiting=shares, samples_per_second={"source": rate(source), "retrain": rate(retraining)})
+
+
+def share_waiting(entries):
+    """Return the share of the time after the first iteration, which waits for the first sample once, and compiles."""
+    first, last = entries[0], entries[-1]
+    spent = [entry["iteration"] / entry["images_per_second"] for entry in (first, last)]
+    waited = [entry["waiting_for_data"] * seconds for entry, seconds in zip((first, last), spent)]
+    return (waited[1] - waited[0]) / (spent[1] - spent[0])
 
 
 def rate(loader):

@@ -37,8 +37,20 @@ def replace_atomically(path: Path, writer: str = "") -> Iterator[Path]:
         with partial.open("rb+") as file:
             os.fsync(file.fileno())
         partial.replace(path)
+        _flush_folder(path.parent)
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror or error})") from None
     finally:
         if partial.is_file():
             partial.unlink()
+
+
+def _flush_folder(folder: Path) -> None:
+    """Have a renaming survive a power cut, too."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError:  # a file system that cannot: the file itself is on disk
+        pass
+    finally:
+        os.close(descriptor)

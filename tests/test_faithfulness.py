@@ -11,7 +11,7 @@ from gluon_madapt.labels import class_set
 
 DOCUMENT = (ROOT / "docs" / "faithfulness.md").read_text(encoding="utf-8")
 # What decides no result.
-NOT_SETTINGS = ("name", "devices", "bookkeeping", "data.threads")
+NOT_SETTINGS = ("name", "devices", "bookkeeping", "data.threads", "data.on_error")
 # Rows whose printed mean differs from that of their classes, as the document lists them.
 OFF = {
     "gta5_to_cityscapes": {("Curriculum DA", "ref 45", "vgg16", "miou")},

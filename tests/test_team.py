@@ -17,6 +17,7 @@ from gluon_madapt.stages.adversarial import AdversarialStep
 from gluon_madapt.stages.checkpoint import parameter_values, read_checkpoint
 from gluon_madapt.stages.networks import new_discriminators, new_segmenter
 from gluon_madapt.stages.supervised import SupervisedStep
+from gluon_madapt.stages.team import _all_finite
 
 STEPS = 4
 # Devices, batch size and batches of an iteration that make the same sixteen images of it.
@@ -143,3 +144,11 @@ def test_synchronised_batch_norm_is_refused_on_cpus(monkeypatch):
     run = Run(load_experiment(CONFIG, ["model.sync_bn=true"]))
     with pytest.raises(UserError, match="model.sync_bn needs GPUs, and there is none here"):
         new_segmenter(run)
+
+
+@pytest.mark.parametrize("place", [None, 0, 150, 299])
+def test_a_value_that_is_not_finite_is_found_among_any_number_of_arrays(place):
+    arrays = [nd.ones((2, 3)) for _ in range(300)]
+    if place is not None:
+        arrays[place][1, 2] = np.inf
+    assert _all_finite(arrays).asscalar() == (place is None)

@@ -19,12 +19,12 @@ def main(arguments):
     parsed = parser.parse_args(arguments)
     if parsed.out.exists():
         raise UserError(f"--out {parsed.out}: exists already, and is left alone: name a new file, or remove it first")
+    from gluon_madapt.models.parameter_files import write_arrays  # noqa: PLC0415
     from gluon_madapt.models.torch_files import read_torch_file  # noqa: PLC0415 - takes seconds, a bad flag should not
     from gluon_madapt.models.torchvision_names import convert  # noqa: PLC0415
-    from gluon_madapt.models.weights import write_parameters  # noqa: PLC0415
 
     values, counters = convert(parsed.encoder, read_torch_file(parsed.input), str(parsed.input))
-    write_parameters(parsed.out, values)
+    write_arrays(parsed.out, values)
     print(f"read     {parsed.input} (SHA-256 {sha256(parsed.input)})")
     print(f"wrote    {parsed.out} (SHA-256 {sha256(parsed.out)})")
     print(f"tensors  {len(values)} converted, {counters} counters (num_batches_tracked) left out")

@@ -53,8 +53,22 @@ def stated_settings(path: Path) -> List[str]:
     return _flattened(values)
 
 
+# More than any experiment has; of what aliases repeat, every repetition counts.
+_MOST_VALUES = 10_000
+_MOST_BYTES = 1 << 20
+
+
 class _Loader(yaml.SafeLoader):
-    """YAML's safe loader that also reads 4e-3, which YAML 1.1 takes for a string, as a number."""
+    """YAML's safe loader that also reads 4e-3, which YAML 1.1 takes for a string, as a number, and no key twice."""
+
+    def construct_mapping(self, node, deep=False):
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen and isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value} is there twice", key.start_mark)
+            if isinstance(key, yaml.ScalarNode):
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 _Loader.add_implicit_resolver(
@@ -64,10 +78,26 @@ _Loader.add_implicit_resolver(
 
 def _parse(text: str, where: str) -> Any:
     try:
-        return yaml.load(text, _Loader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        values = yaml.load(text, _Loader)
+    except (yaml.YAMLError, ValueError, RecursionError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{where}: not valid YAML: {reason}") from None
+    _refuse_endless(values, where)
+    return values
+
+
+def _refuse_endless(values: Any, where: str) -> None:
+    """Refuse what aliases blow up, or make a part of itself: a short text can stand for more than memory holds."""
+    left, number = [values], 0
+    while left:
+        value = left.pop()
+        number += 1
+        if number > _MOST_VALUES:
+            raise ConfigError(f"{where}: holds more than {_MOST_VALUES} values: expected an experiment")
+        if isinstance(value, dict):
+            left += value.values()
+        elif isinstance(value, (list, tuple, set)):
+            left += value
 
 
 def _read(path: Path, seen: Tuple[Path, ...]) -> Dict[str, Any]:
@@ -82,15 +112,19 @@ def _read(path: Path, seen: Tuple[Path, ...]) -> Dict[str, Any]:
 def _read_one(path: Path, whose: str = "") -> Tuple[Optional[str], Dict[str, Any]]:
     """Return the base that a file names, and what it states itself."""
     try:
+        if path.exists() and not path.is_file():
+            raise OSError(0, "it is no file")
+        if path.stat().st_size > _MOST_BYTES:
+            raise OSError(0, f"it has {path.stat().st_size} bytes")
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # a ValueError is of bytes that are no text, or a path with a null byte
         why = getattr(error, "strerror", None) or error
         raise ConfigError(f"{path}{whose}: cannot be read ({why}): expected an experiment in YAML") from None
     values = _parse(text, str(path))
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected an experiment, that is 'key: value' lines, not {type(values).__name__}")
     base = values.pop("base", None)
-    if not (base is None or isinstance(base, str)):
+    if not (base is None or (isinstance(base, str) and "\0" not in base)):
         raise ConfigError(f"{path}: base is {base!r}: expected the path of another experiment file")
     return base, values
 

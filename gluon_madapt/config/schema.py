@@ -17,7 +17,7 @@ _NotNegative = Field(ge=0)
 
 # The side of one cell of the coarsest maps, in pixels of the image.
 _SMALLEST = 32
-_Side = Annotated[int, Field(ge=_SMALLEST)]
+_Side = Annotated[int, Field(ge=_SMALLEST, le=1 << 16)]
 
 _Device = Annotated[str, Field(pattern=r"^[cg]pu\(\d+\)$")]
 
@@ -31,12 +31,16 @@ class Data(_Section):
 
 
 class DataSets(_Section):
-    """The labelled source, the unlabelled target, the labelled split that scores are measured on."""
+    """The labelled source, the unlabelled target, the labelled split that scores are measured on.
+
+    ``on_error`` says what a sample does that cannot be read: stop the training, or have the next one take its place.
+    """
 
     source: Data
     target: Data
     val: Optional[Data] = None
-    threads: int = Field(default=2, ge=1)
+    threads: int = Field(default=2, ge=1, le=1024)
+    on_error: Literal["stop", "skip"] = "stop"
 
 
 class Model(_Section):
@@ -77,9 +81,9 @@ class Input(_Section):
 class Training(_Section):
     """What the three trainings share: SGD on F and C; ``accumulate`` batches give the gradient of an iteration."""
 
-    iterations: int = _Positive
-    batch_size: int = _Positive
-    accumulate: int = Field(default=1, ge=1)
+    iterations: int = Field(gt=0, le=10**9)
+    batch_size: int = Field(gt=0, le=1 << 16)
+    accumulate: int = Field(default=1, ge=1, le=1 << 16)
     learning_rate: float = _Positive
     momentum: float = Field(ge=0, lt=1)
     weight_decay: float = _NotNegative

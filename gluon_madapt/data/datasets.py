@@ -3,13 +3,14 @@
 import logging
 import zlib
 from pathlib import Path
-from typing import Callable, List, NamedTuple, Optional, Tuple
+from typing import Callable, Collection, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
 from gluon_madapt.data.files import image_size, read_image, read_label, read_train_ids
 from gluon_madapt.errors import UserError
 from gluon_madapt.labels import ClassSet
+from gluon_madapt.threads import in_threads
 
 _log = logging.getLogger(__name__)
 
@@ -54,9 +55,31 @@ class Dataset:
     @property
     def fingerprint(self) -> str:
         """A short text that differs for other images, told by names and file sizes, wherever they lie."""
-        facts = (f"{sample.name} {sample.image.stat().st_size}" for sample in self.samples)
+        facts = (f"{sample.name} {_file_size(sample.image)}" for sample in self.samples)
         digest = zlib.crc32("\n".join(facts).encode())
         return f"{len(self)} images, {digest:08x}"
+
+    def without(self, names: Collection[str]) -> "Dataset":
+        """Return the dataset without some of its samples."""
+        return Dataset([one for one in self.samples if one.name not in names], self._decode, self.skipped)
+
+    def unreadable(self, threads: int) -> Tuple[str, ...]:
+        """Return the names of samples whose image cannot be read, all of which are tried; say which and why."""
+
+        def error_of(index: int) -> Optional[UserError]:
+            try:
+                self.image(index)
+            except UserError as error:
+                return error
+            return None
+
+        names = []
+        errors = in_threads(error_of, range(len(self)), threads, ahead=2 * threads)
+        for sample, error in zip(self.samples, errors):
+            if error:
+                _log.warning("%s: left out", error)
+                names.append(sample.name)
+        return tuple(names)
 
     def image(self, index: int) -> np.ndarray:
         """Read an image, (H, W, 3) uint8 RGB."""
@@ -70,7 +93,9 @@ class Dataset:
         return self._decode(sample.label)
 
 
-def open_dataset(dataset: str, root: Path, split: str, classes: ClassSet, labelled: bool) -> Dataset:
+def open_dataset(
+    dataset: str, root: Path, split: str, classes: ClassSet, labelled: bool, keep_broken: bool = False
+) -> Dataset:
     """List the samples of a dataset in its own layout on disk.
 
     Parameters
@@ -83,6 +108,8 @@ def open_dataset(dataset: str, root: Path, split: str, classes: ClassSet, labell
         "train" or "val"; only Cityscapes has splits.
     labelled : bool
         Whether labels are needed.  Without, no label folder is looked at.
+    keep_broken : bool
+        Whether pairs of which a file cannot be read are kept, for the loader to replace; otherwise they are an error.
 
     Raises
     ------
@@ -101,8 +128,15 @@ def open_dataset(dataset: str, root: Path, split: str, classes: ClassSet, labell
     skipped: Tuple[str, ...] = ()
     if labelled:
         _check_labels_exist(samples, dataset)
-        samples, skipped = _leave_out_unequal_sizes(samples, dataset)
+        samples, skipped = _leave_out_unequal_sizes(samples, dataset, keep_broken)
     return Dataset(samples, lambda path: read_label(path, dataset, classes), skipped)
+
+
+def orphaned_labels(dataset: str, root: str, split: str) -> List[Path]:
+    """Return the label files of a dataset, in its own layout, that belong to no image."""
+    folder, pattern = _LABELS[dataset]
+    known = {sample.label for sample in _FINDERS[dataset](Path(root), split)}
+    return sorted(set((Path(root) / folder.format(split=split)).glob(pattern)) - known)
 
 
 def proxy_dataset(target: Dataset, folder: Path, num_classes: int) -> Dataset:
@@ -142,8 +176,20 @@ def _pairs_cityscapes(root: Path, split: str) -> List[Sample]:
 
 
 def _pairs_folder(root: Path, split: str) -> List[Sample]:
-    paths = (path for path in root.rglob("*") if path.suffix.lower() in _IMAGE_SUFFIXES and path.is_file())
+    paths = (path for path in root.rglob("*") if _is_image(path))
     return [Sample(path.relative_to(root).as_posix(), path, None) for path in sorted(paths)]
+
+
+def _is_image(path: Path) -> bool:
+    # A link to nothing is listed as well: it is an error when it is read, rather than an image that is silently missed.
+    return path.suffix.lower() in _IMAGE_SUFFIXES and (path.is_file() or path.is_symlink())
+
+
+def _file_size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
 
 
 _FINDERS = {
@@ -151,6 +197,14 @@ _FINDERS = {
     "synthia": _pairs_synthia,
     "cityscapes": _pairs_cityscapes,
     "folder": _pairs_folder,
+}
+
+
+# Where the labels of a dataset lie below its root, and how they are called.
+_LABELS = {
+    "gta5": ("labels", "*.png"),
+    "synthia": ("GT/LABELS", "*.png"),
+    "cityscapes": ("gtFine/{split}", "*/*_gtFine_labelIds.png"),
 }
 
 
@@ -162,11 +216,19 @@ def _check_labels_exist(samples: List[Sample], dataset: str) -> None:
         raise UserError(f"{missing[0].image}: has no label, expected {missing[0].label} ({len(missing)} such in all)")
 
 
-def _leave_out_unequal_sizes(samples: List[Sample], dataset: str) -> Tuple[List[Sample], Tuple[str, ...]]:
+def _leave_out_unequal_sizes(
+    samples: List[Sample], dataset: str, keep_broken: bool
+) -> Tuple[List[Sample], Tuple[str, ...]]:
     """Leave out pairs whose image and label differ in size: a few of the real GTA5 do; elsewhere it is an error."""
     kept, skipped = [], []
     for sample in samples:
-        size, label_size = image_size(sample.image), image_size(sample.label)
+        try:
+            size, label_size = image_size(sample.image), image_size(sample.label)
+        except UserError:
+            if not keep_broken:
+                raise
+            kept.append(sample)
+            continue
         if size == label_size:
             kept.append(sample)
         elif dataset != "gta5":

@@ -1,19 +1,23 @@
 """Reading and writing images and labels; every failure names the file."""
 
 import io
+import zlib
 from pathlib import Path
 from typing import Tuple
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from gluon_madapt.atomic import write_atomically
 from gluon_madapt.errors import UserError
 from gluon_madapt.labels import ClassSet, decode_ids
 
-# How complete PNG and JPEG files end, as nearly all do; others are looked at more closely.
-_ENDS = (b"IEND\xaeB`\x82", b"\xff\xd9")
+_PNG = b"\x89PNG\r\n\x1a\n"
+# How complete JPEG files end, as nearly all do; others are looked at more closely.
+_JPEG_END = b"\xff\xd9"
+# EXIF's tag for how a camera was held, and its values for upright: OpenCV turns such an image when it reads it.
+_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
 _NOT_AN_IMAGE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
 
 
@@ -53,10 +57,11 @@ def read_train_ids(path: Path, num_classes: int) -> np.ndarray:
 
 
 def image_size(path: Path) -> Tuple[int, int]:
-    """Return (width, height) from the file's header alone."""
+    """Return (width, height) as `read_image` would, from the file's header alone."""
     try:
         with Image.open(path) as image:
-            return image.size
+            turned = image.getexif().get(_ORIENTATION) in _TURNED
+            return image.size[::-1] if turned else image.size
     except _NOT_AN_IMAGE as error:
         raise UserError(f"{path}: not readable as an image ({_reason(error, path)})") from None
 
@@ -70,14 +75,9 @@ def write_png(path: Path, image: np.ndarray) -> None:
 
 
 def _decode(path: Path, flags: int, expected: str) -> np.ndarray:
+    data = _read_whole(path, expected)
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({_reason(error, path)}): expected {expected}") from None
-    if not data[-64:].rstrip(b"\0").endswith(_ENDS):
-        _check_complete(path, data)
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:
         image = None
     if image is None:
@@ -85,19 +85,50 @@ def _decode(path: Path, flags: int, expected: str) -> np.ndarray:
     return image
 
 
+def _read_whole(path: Path, expected: str) -> bytes:
+    """Read the bytes of an image that was neither cut off nor, of a PNG, altered: decoders do not look closely."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({_reason(error, path)}): expected {expected}") from None
+    if not data:
+        raise UserError(f"{path}: not readable as an image: it has no bytes")
+    if data.startswith(_PNG):
+        _check_chunks(path, data)
+    elif not data[-64:].rstrip(b"\0").endswith(_JPEG_END):
+        _check_complete(path, data)
+    return data
+
+
+def _check_chunks(path: Path, data: bytes) -> None:
+    """Refuse a PNG of which a chunk is missing, cut off, or not what its checksum is of."""
+    place, kind = len(_PNG), b""
+    while kind != b"IEND":
+        length, kind = int.from_bytes(data[place : place + 4], "big"), data[place + 4 : place + 8]
+        end = place + 8 + length
+        if end + 4 > len(data):
+            raise UserError(f"{path}: not readable as an image: it was cut off")
+        if zlib.crc32(data[place + 4 : end]) != int.from_bytes(data[end : end + 4], "big"):
+            raise UserError(f"{path}: not readable as an image: it was altered, as a checksum in it says")
+        place = end + 4
+
+
 def _check_complete(path: Path, data: bytes) -> None:
     """Refuse an image that was cut off: OpenCV decodes what is there of it, and says so on standard error alone."""
     try:
         with Image.open(io.BytesIO(data)) as image:
             image.load()
+    except UnidentifiedImageError:
+        raise UserError(f"{path}: not readable as an image: it is of no known kind") from None
     except _NOT_AN_IMAGE as error:
         raise UserError(f"{path}: not readable as an image, or cut off ({_reason(error, path)})") from None
 
 
 def _read_indices(path: Path) -> np.ndarray:
     """Read a one-channel or palette PNG; of the latter the index, where OpenCV would return the palette's colour."""
+    data = _read_whole(path, "a label image")
     try:
-        with Image.open(path) as image:
+        with Image.open(io.BytesIO(data)) as image:
             if image.mode not in ("P", "L"):
                 raise UserError(
                     f"{path}: is a label image of mode {image.mode}: expected 8-bit ids, one channel or palette"

@@ -1,10 +1,11 @@
 """Batches, prepared by a few threads ahead of the network."""
 
 import itertools
+import logging
 import zlib
 from contextlib import closing
 from functools import lru_cache
-from typing import Iterator, List, NamedTuple, Optional, Tuple
+from typing import Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from gluon_madapt.data.transforms import normalize, transform
 from gluon_madapt.errors import UserError
 from gluon_madapt.threads import in_threads
 
+_log = logging.getLogger(__name__)
+
 # Batches that are being prepared while the network works on one.
 _AHEAD = 4
 
@@ -22,11 +25,33 @@ _ORDER, _AUGMENTATION = 0, 1
 
 
 class Batch(NamedTuple):
-    """``images`` (N, 3, H, W) float32, normalised; ``labels`` (N, H, W) uint8 train ids or None; the samples' names."""
+    """``images`` (N, 3, H, W) float32, normalised; ``labels`` (N, H, W) uint8 train ids or None; the samples' names.
+
+    ``replaced`` names broken samples in whose place others are.
+    """
 
     images: np.ndarray
     labels: Optional[np.ndarray]
     names: Tuple[str, ...]
+    replaced: Tuple[str, ...] = ()
+
+
+def every_batch(batches: Sequence) -> Iterator[Batch]:
+    """Yield the batches of a sequence of batches, or of sequences of them."""
+    for one in batches:
+        if isinstance(one, Batch):
+            yield one
+        else:
+            yield from every_batch(one)
+
+
+class _Read(NamedTuple):
+    """A sample as a batch takes it up, and the names of those that were to be in its place and are broken."""
+
+    image: np.ndarray
+    label: Optional[np.ndarray]
+    name: str
+    broken: Tuple[str, ...]
 
 
 class Loader:
@@ -56,6 +81,8 @@ class Loader:
         Whether to read the labels.
     threads : int
         Threads that prepare samples.
+    replace_broken : bool
+        Whether the next sample takes the place of one that cannot be read; otherwise that is an error.
     """
 
     def __init__(
@@ -70,6 +97,7 @@ class Loader:
         threads: int = 2,
         batches_per_iteration: int = 1,
         own: Optional[range] = None,
+        replace_broken: bool = False,
     ):
         self.dataset = dataset
         self._settings = settings
@@ -79,6 +107,8 @@ class Loader:
         self._threads = threads
         self.images_per_iteration = batch_size * batches_per_iteration
         self._own = range(batches_per_iteration) if own is None else own
+        self._replace_broken = replace_broken
+        self._known_broken: Set[str] = set()
         self._order = lru_cache(maxsize=2)(self._shuffled)
 
     def batches(self, start: int, stop: int) -> Iterator[Batch]:
@@ -97,10 +127,32 @@ class Loader:
             for _ in range(start, stop):
                 yield [next(batches) for _ in self._own]
 
-    def _sample(self, place: Tuple[int, int]) -> Tuple[np.ndarray, Optional[np.ndarray], str]:
+    def _sample(self, place: Tuple[int, int]) -> _Read:
         iteration, slot = place
         epoch, position = divmod(iteration * self.images_per_iteration + slot, len(self.dataset))
-        index = int(self._order(epoch)[position])
+        (image, label, name), broken = self._readable(self._order(epoch), position)
+        rng = np.random.default_rng((*self._seed, _AUGMENTATION, iteration, slot))
+        image, label = transform(image, label, self._settings, rng)
+        return _Read(normalize(image), label, name, broken)
+
+    def _readable(self, order: np.ndarray, position: int):
+        """Read the sample at a position of an epoch's order, or the next that can be read."""
+        broken: List[str] = []
+        while True:
+            index = int(order[(position + len(broken)) % len(order)])
+            try:
+                return self._read(index), tuple(broken)
+            except UserError as error:
+                broken.append(self.dataset.samples[index].name)
+                if not self._replace_broken:
+                    raise
+                if len(broken) == len(order):
+                    raise UserError(f"{error}: and so it is with all {len(order)} samples") from None
+                if broken[-1] not in self._known_broken:
+                    self._known_broken.add(broken[-1])
+                    _log.warning("%s: the next sample takes its place", error)
+
+    def _read(self, index: int) -> Tuple[np.ndarray, Optional[np.ndarray], str]:
         image = self.dataset.image(index)
         label = self.dataset.label(index) if self._labelled else None
         name = self.dataset.samples[index].name
@@ -108,23 +160,22 @@ class Loader:
             raise UserError(
                 f"{name}: the image is {_size(image)}, its label {_size(label)}: expected one size (width x height)"
             )
-        rng = np.random.default_rng((*self._seed, _AUGMENTATION, iteration, slot))
-        image, label = transform(image, label, self._settings, rng)
-        return normalize(image), label, name
+        return image, label, name
 
     def _shuffled(self, epoch: int) -> np.ndarray:
         return np.random.default_rng((*self._seed, _ORDER, epoch)).permutation(len(self.dataset))
 
     @staticmethod
     def _collate(samples) -> Batch:
-        images, labels, names = zip(*samples)
+        images, labels, names, broken = zip(*samples)
         sizes = {image.shape for image in images}
         if len(sizes) > 1:
             raise UserError(
                 f"{', '.join(names)}: these images of one batch differ in size after resizing: "
                 "set a crop or a size for this input, or a batch of 1"
             )
-        return Batch(np.stack(images), None if labels[0] is None else np.stack(labels), names)
+        labels = None if labels[0] is None else np.stack(labels)
+        return Batch(np.stack(images), labels, names, tuple(itertools.chain(*broken)))
 
 
 def _size(image: np.ndarray) -> str:

@@ -7,14 +7,13 @@ from typing import Dict
 
 import numpy as np
 from mxnet import nd
-from mxnet.base import MXNetError
 
-from gluon_madapt.atomic import replace_atomically
 from gluon_madapt.errors import UserError
 from gluon_madapt.hashing import sha256
 from gluon_madapt.models.encoders import ENCODERS
 from gluon_madapt.models.imagenet import CLASSIFIERS, parameter_shapes, recognize, require_classifier, structured_names
 from gluon_madapt.models.matching import Shapes, differences, listed
+from gluon_madapt.models.parameter_files import NoParameterFileError, read_arrays
 from gluon_madapt.models.segmenter import Segmenter
 
 _log = logging.getLogger(__name__)
@@ -28,22 +27,12 @@ def read_parameters(path: Path) -> Dict[str, nd.NDArray]:
     if not path.is_file():
         raise UserError(f"{path}: no such file of weights: see pretrained/README.md for where to get it")
     try:
-        arrays = nd.load(str(path))
-    except (MXNetError, ValueError, UnicodeDecodeError) as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise UserError(f"{path}: is no complete MXNet parameter file{_kind(path)} ({reason})") from None
-    if not isinstance(arrays, dict) or not arrays:
+        arrays = read_arrays(path)
+    except NoParameterFileError as error:
+        raise UserError(f"{path}: is no complete MXNet parameter file{_kind(path)} ({error})") from None
+    if not arrays:
         raise UserError(f"{path}: holds no named parameters: expected a file written by Gluon's save_parameters")
-    return {key.split(":", 1)[-1]: value for key, value in arrays.items()}
-
-
-def write_parameters(path: Path, values: Dict[str, np.ndarray]) -> None:
-    """Write a Gluon parameter file, whole or not at all."""
-    with replace_atomically(path) as partial:
-        try:
-            nd.save(str(partial), {key: nd.array(value, dtype=value.dtype) for key, value in values.items()})
-        except MXNetError as error:
-            raise OSError(str(error).strip().splitlines()[-1]) from None
+    return {key.split(":", 1)[-1]: nd.array(value, dtype=value.dtype) for key, value in arrays.items()}
 
 
 def load_released(net, path: Path) -> None:

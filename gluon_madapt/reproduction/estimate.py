@@ -10,10 +10,6 @@ import mxnet as mx
 import numpy as np
 from mxnet import nd
 
-from gluon_madapt.config import Input
-from gluon_madapt.data.files import image_size
-from gluon_madapt.data.transforms import base_size
-from gluon_madapt.errors import UserError
 from gluon_madapt.evaluation import predict_labels
 from gluon_madapt.evaluation.tables import text_table
 from gluon_madapt.labels import IGNORE
@@ -21,6 +17,7 @@ from gluon_madapt.proxies import compute_thresholds, label_image
 from gluon_madapt.reproduction.plan import Plan, Step
 from gluon_madapt.reproduction.states import DONE, REFUSED, TO_FINISH, TO_RUN, states_of
 from gluon_madapt.stages.adversarial import AdversarialStep
+from gluon_madapt.stages.input_sizes import image_count, input_size, own_size
 from gluon_madapt.stages.map_cache import StoredMaps
 from gluon_madapt.stages.networks import new_discriminators, new_segmenter
 from gluon_madapt.stages.proxies import shares_of
@@ -32,9 +29,6 @@ from gluon_madapt.stages.team import Part
 
 _log = logging.getLogger(__name__)
 
-# Where a data set is not there to be looked at: its images' size (width, height) and how many there are in each split.
-_SIZES = {"gta5": (1914, 1052), "synthia": (1280, 760), "cityscapes": (2048, 1024)}
-_COUNTS = {("cityscapes", "train"): 2975, ("cityscapes", "val"): 500}
 # Measured with as many images of the batch as together have about this many pixels, or one, to stay within memory.
 _PIXELS = 1 << 20
 _LEAST_SECONDS, _MOST_REPEATS = 1.0, 10
@@ -60,7 +54,9 @@ class Estimate:
             key = ("score", protocol["short_side"], experiment.data.val)
             each = self._once(run, key, lambda: _scoring(run, protocol["short_side"]))
             # What the network does grows with the number of pixels that it sees.
-            return _times(each * sum(s * s for s in protocol["scales"]) * (1 + protocol["mirror"]), _count(run, "val"))
+            return _times(
+                each * sum(s * s for s in protocol["scales"]) * (1 + protocol["mirror"]), image_count(run, "val")
+            )
         if step.stage == "proxies":
             where = (experiment.proxies.size, experiment.data.target)
             if step.after:  # made together with others, from the same maps and by the same passes over them
@@ -68,7 +64,7 @@ class Estimate:
             else:
                 each = self._once(run, ("network pass", *where), lambda: _network_pass(run))
                 each += self._once(run, ("thresholds and labels", *where), lambda: _selection(run, alone=True))
-            return _times(each, _count(run, "target"))
+            return _times(each, image_count(run, "target"))
         settings = getattr(experiment, step.stage)
         if step.stage == "adversarial":
             key = (settings.batch_size, settings.source_input, settings.target_input, settings.discriminators)
@@ -117,16 +113,16 @@ def in_words(seconds: Optional[float]) -> str:
 
 def _work(step: Step) -> str:
     if step.scores:
-        return f"{_count(step.run, 'val') or ''} val images".strip()
+        return f"{image_count(step.run, 'val') or ''} val images".strip()
     if step.stage == "proxies":
-        return f"{_count(step.run, 'target') or ''} target images".strip()
+        return f"{image_count(step.run, 'target') or ''} target images".strip()
     return f"{getattr(step.run.experiment, step.stage).iterations} iterations"
 
 
 def _supervised(run: Run, stage: str) -> float:
     """Measure an iteration of stage 1 or 4, in seconds."""
     settings = getattr(run.experiment, stage)
-    size = _input_size(settings.input, _own_size(run, "source" if stage == "source" else "target"))
+    size = input_size(settings.input, own_size(run, "source" if stage == "source" else "target"))
     probed = _probed(settings.batch_size, size)
     step = SupervisedStep(new_segmenter(run), settings.model_copy(update={"batch_size": probed}))
     parts = [Part(_images(run, probed, size), _labels(run, probed, size))]
@@ -137,8 +133,8 @@ def _supervised(run: Run, stage: str) -> float:
 def _adversarial(run: Run, stage: str) -> float:
     """Measure an iteration of stage 2, in seconds."""
     settings = run.experiment.adversarial
-    source = _input_size(settings.source_input, _own_size(run, "source"))
-    target = _input_size(settings.target_input, _own_size(run, "target"))
+    source = input_size(settings.source_input, own_size(run, "source"))
+    target = input_size(settings.target_input, own_size(run, "target"))
     probed = _probed(settings.batch_size, source)
     net = new_segmenter(run)
     discriminators = new_discriminators(run, settings.discriminators, net.mid_channels)
@@ -151,13 +147,13 @@ def _network_pass(run: Run) -> float:
     """Measure what the networks cost for an image in stage 3, in seconds."""
     net = new_segmenter(run)
     net.hybridize()
-    batch = _images(run, 1, run.experiment.proxies.size or _own_size(run, "target"))
+    batch = _images(run, 1, run.experiment.proxies.size or own_size(run, "target"))
     return _measure(lambda: net.quarter(batch))
 
 
 def _selection(run: Run, alone: bool) -> float:
     """Measure what thresholds and labels cost for an image, or labels more where there are others, in seconds."""
-    own = _own_size(run, "target")
+    own = own_size(run, "target")
     width, height = run.experiment.proxies.size or own
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(run.experiment.classes, height // 4, width // 4)).astype(np.float32)
@@ -191,7 +187,7 @@ class _Blocks:
 
 def _scoring(run: Run, short_side: Optional[int]) -> float:
     """Measure the evaluation of one image at one scale, in seconds."""
-    width, height = _own_size(run, "val")
+    width, height = own_size(run, "val")
     net = new_segmenter(run)
     net.hybridize()
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
@@ -227,29 +223,6 @@ def _labels(run: Run, number: int, size: Tuple[int, int]) -> nd.NDArray:
     labels = np.random.default_rng(0).integers(0, run.experiment.classes, (number, size[1], size[0]))
     labels[:, 0, 0] = IGNORE
     return nd.array(labels, ctx=run.context, dtype="float32")
-
-
-def _input_size(settings: Input, own: Tuple[int, int]) -> Tuple[int, int]:
-    """Return the size, (width, height), of what the network is trained on."""
-    return settings.crop or base_size(*own, size=settings.size, short_side=settings.short_side)
-
-
-def _own_size(run: Run, which: str) -> Tuple[int, int]:
-    """Return the size, (width, height), of the first image on disk, or as published if the data set is not there."""
-    try:
-        return image_size(run.dataset(which, labelled=False).samples[0].image)
-    except UserError:
-        data = getattr(run.experiment.data, which)
-        return _SIZES.get(data.dataset if data else "", _SIZES["cityscapes"])
-
-
-def _count(run: Run, which: str) -> Optional[int]:
-    """Return the number of images of a split: those on disk, or as published if the data set is not there."""
-    try:
-        return len(run.dataset(which, labelled=False))
-    except UserError:
-        data = getattr(run.experiment.data, which)
-        return data and _COUNTS.get((data.dataset, data.split))
 
 
 def _times(each: float, count: Optional[int]) -> Optional[float]:

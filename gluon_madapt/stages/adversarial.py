@@ -22,8 +22,9 @@ from gluon_madapt.models.objectives import (
     TargetTerm,
 )
 from gluon_madapt.stages.checkpoint import versions_behind
-from gluon_madapt.stages.loop import Loop, segmenter_trainer
+from gluon_madapt.stages.loop import Loop
 from gluon_madapt.stages.networks import load_segmenter, new_discriminators
+from gluon_madapt.stages.optimizer import segmenter_trainer
 from gluon_madapt.stages.run import Run
 from gluon_madapt.stages.scoring import scorer_along_the_way
 from gluon_madapt.stages.team import Losses, Part, Team, sum_of_losses

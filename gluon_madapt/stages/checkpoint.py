@@ -1,27 +1,29 @@
 """Checkpoints: everything that a training needs to go on, in one file that is written whole or not at all.
 
 A checkpoint is an uncompressed NumPy archive: arrays under "NETWORK/KEY" (keys as in Gluon's own parameter files) and
-"optimizer/TRAINER/KEY/I", and a JSON text under "meta".  The archive carries a checksum of each array, and nothing in
-it is ever unpickled.
+"optimizer/TRAINER/KEY/I", and a JSON text under "meta".  It ends, as the archive's comment, with the SHA-256 of all
+bytes before, and nothing in it is ever unpickled.
 """
 
+import hashlib
 import json
+import os
 import zipfile
-import zlib
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Set
+from typing import Any, BinaryIO, Callable, Dict, List, NamedTuple, Set
 
 import numpy as np
 from mxnet import nd
 from mxnet.gluon import HybridBlock, Trainer
 
-from gluon_madapt.atomic import write_atomically
+from gluon_madapt.archives import DamagedArchiveError, array_names, read_archive, write_archive
+from gluon_madapt.atomic import PARTIAL, replace_atomically
 from gluon_madapt.errors import UserError
 
-FORMAT = 1
-# What reading a NumPy archive raises when its bytes were altered: a RuntimeError, or zlib's, if what changed is a flag
-# for encryption or the kind of compression, neither of which is ever used here.
-DAMAGED_ARCHIVE = (OSError, ValueError, KeyError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile)
+FORMAT = 2
+# Before format 2 the archive's own checksum of each array was all there was.
+_OLDEST_FORMAT = 1
+_DIGEST_BYTES = 64
 
 
 class Checkpoint(NamedTuple):
@@ -40,10 +42,61 @@ class Checkpoint(NamedTuple):
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint, whole or not at all."""
+    """Write a checkpoint, whole or not at all; the one that was there before becomes `previous_checkpoint`.
+
+    What was written is read back and verified before it takes the place of what was there.
+
+    Raises
+    ------
+    UserError
+        If it cannot be written, or what is read back is not what was written.
+    """
     meta = json.dumps(dict(checkpoint.meta, format=FORMAT, arrays=len(checkpoint.arrays)), sort_keys=True)
-    with write_atomically(path) as file:
-        np.savez(file, meta=np.frombuffer(meta.encode(), dtype=np.uint8), **checkpoint.arrays)
+    with replace_atomically(path) as partial:
+        with partial.open("wb") as file:
+            write_archive(file, {"meta": np.frombuffer(meta.encode(), dtype=np.uint8), **checkpoint.arrays})
+        with zipfile.ZipFile(partial, "a") as archive:
+            archive.comment = b"0" * _DIGEST_BYTES
+        with partial.open("rb+") as file:
+            digest = _digest(file)
+            file.seek(-_DIGEST_BYTES, os.SEEK_END)
+            file.write(digest)
+            os.fsync(file.fileno())
+        if read_meta(partial)["iteration"] != checkpoint.meta["iteration"]:
+            raise UserError(f"{partial}: what was read back is not what was written: is the disk failing?")
+        if path.exists():
+            _keep(path, previous_checkpoint(path))
+
+
+def previous_checkpoint(path: Path) -> Path:
+    """Return where the checkpoint lies that was written before the one at ``path``."""
+    return path.with_name(f"{path.stem}.previous{path.suffix}")
+
+
+def _keep(path: Path, previous: Path) -> None:
+    """Have ``previous`` name the file that ``path`` names, which stays there until it is replaced."""
+    link = previous.with_name(previous.name + PARTIAL)
+    link.unlink(missing_ok=True)
+    try:
+        os.link(path, link)
+    except OSError:  # a file system without hard links: for a moment there is the previous one alone
+        path.replace(previous)
+        return
+    link.replace(previous)
+
+
+def _digest(file: BinaryIO) -> bytes:
+    """Return the SHA-256 of all bytes but those of the digest, in hexadecimal digits."""
+    left = file.seek(0, os.SEEK_END) - _DIGEST_BYTES
+    file.seek(0)
+    found = hashlib.sha256()
+    while left > 0:
+        block = file.read(min(left, 1 << 20))
+        if not block:
+            break
+        found.update(block)
+        left -= len(block)
+    return found.hexdigest().encode()
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -56,6 +109,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """
     arrays = _read_arrays(path, lambda key: True)
     meta = _parse_meta(path, arrays)
+    _verify(path, meta)
     if meta.get("arrays") != len(arrays):  # an altered directory can hide whole entries, each of which is intact
         raise UserError(f"{path}: is no complete checkpoint: it holds {len(arrays)} arrays of {meta.get('arrays')}")
     return Checkpoint(meta, arrays)
@@ -63,7 +117,9 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 def read_meta(path: Path) -> Dict[str, Any]:
     """Read what a checkpoint says of itself, and none of its parameters; errors as in `read_checkpoint`."""
-    return _parse_meta(path, _read_arrays(path, lambda key: key == "meta"))
+    meta = _parse_meta(path, _read_arrays(path, lambda key: key == "meta"))
+    _verify(path, meta)
+    return meta
 
 
 def stored_networks(path: Path) -> Set[str]:
@@ -71,9 +127,8 @@ def stored_networks(path: Path) -> Set[str]:
     if not zipfile.is_zipfile(path):
         return set()
     try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except DAMAGED_ARCHIVE as error:
+        names = array_names(path)
+    except DamagedArchiveError as error:
         raise UserError(f"{path}: is no complete checkpoint of this project ({error})") from None
     return {name.split("/")[0] for name in names if "/" in name} - {"optimizer"}
 
@@ -86,24 +141,31 @@ def versions_behind(path: Path) -> List[str]:
 def _read_arrays(path: Path, wanted: Callable[[str], bool]) -> Dict[str, np.ndarray]:
     if not path.is_file():
         raise UserError(f"{path}: no such checkpoint")
-    if not zipfile.is_zipfile(path):
-        raise UserError(f"{path}: is no complete checkpoint of this project (no archive)")
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files if wanted(key)}
-    except DAMAGED_ARCHIVE as error:
+        return read_archive(path, wanted)
+    except DamagedArchiveError as error:
         raise UserError(f"{path}: is no complete checkpoint of this project ({error})") from None
 
 
 def _parse_meta(path: Path, arrays: Dict[str, np.ndarray]) -> Dict[str, Any]:
     try:
         meta = json.loads(arrays.pop("meta").tobytes().decode())
-        version = meta["format"]
+        version = int(meta["format"])
     except (ValueError, KeyError, TypeError):
         raise UserError(f"{path}: is no checkpoint of this project (it does not say of what)") from None
-    if version != FORMAT:
-        raise UserError(f"{path}: is a checkpoint of format {version}: expected {FORMAT}")
+    if not _OLDEST_FORMAT <= version <= FORMAT:
+        raise UserError(f"{path}: is a checkpoint of format {version}: expected {_OLDEST_FORMAT} to {FORMAT}")
     return meta
+
+
+def _verify(path: Path, meta: Dict[str, Any]) -> None:
+    """Refuse a file of which a byte is not what was written."""
+    if meta["format"] == _OLDEST_FORMAT:
+        return
+    with path.open("rb") as file:
+        digest = _digest(file)
+        if file.read() != digest:
+            raise UserError(f"{path}: is no complete checkpoint: it was altered after it was written")
 
 
 def parameter_values(network: HybridBlock) -> Dict[str, np.ndarray]:
@@ -148,7 +210,7 @@ def trainer_arrays(name: str, trainer: Trainer, keys: Dict[str, str]) -> Dict[st
     return arrays
 
 
-def load_trainer(checkpoint: Checkpoint, name: str, trainer: Trainer, keys: Dict[str, str]) -> None:
+def load_trainer(checkpoint: Checkpoint, name: str, trainer: Trainer, keys: Dict[str, str], where: Path) -> None:
     """Give the optimiser the states that `trainer_arrays` stored; `Trainer.load_states` would unpickle its file."""
     for index, param in enumerate(trainer._params):
         if param.grad_req == "null":  # running statistics, which no optimiser touches
@@ -156,7 +218,11 @@ def load_trainer(checkpoint: Checkpoint, name: str, trainer: Trainer, keys: Dict
         for updater, weight in zip(trainer._updaters, param.list_data()):  # one for each device
             created = updater.optimizer.create_state_multi_precision(index, weight)
             for place, state in enumerate(_as_tuple(created)):
-                state[:] = nd.array(checkpoint.arrays[f"optimizer/{name}/{keys[param.name]}/{place}"])
+                key = f"optimizer/{name}/{keys[param.name]}/{place}"
+                stored = checkpoint.arrays.get(key)
+                if stored is None or stored.shape != state.shape:
+                    raise UserError(f"{where}: holds no {key} of shape {state.shape}: it cannot be gone on from")
+                state[:] = nd.array(stored)
             updater.states[index] = created
             updater.states_synced[index] = True
 

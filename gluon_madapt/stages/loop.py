@@ -1,52 +1,39 @@
 """What every training does besides learning: schedule, progress, logging, scores along the way, checkpoints, resume."""
 
-import json
 import logging
 import math
 import signal
 import sys
 import time
 from pathlib import Path
-from typing import Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, TypeVar
+from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
+from mxnet import nd
 from mxnet.gluon import HybridBlock, Trainer
 from tqdm import tqdm
 
-from gluon_madapt.atomic import write_atomically
 from gluon_madapt.config import Training
-from gluon_madapt.errors import FailureError
+from gluon_madapt.data import every_batch
+from gluon_madapt.errors import FailureError, UserError
+from gluon_madapt.models.parameter_files import checksum_of, write_arrays
 from gluon_madapt.provenance import with_this_code
-from gluon_madapt.stages.checkpoint import (
-    Checkpoint,
-    load_network,
-    load_trainer,
-    network_arrays,
-    read_checkpoint,
-    trainer_arrays,
-    write_checkpoint,
-)
-from gluon_madapt.stages.records import read_log, write_json, write_text
+from gluon_madapt.stages.checkpoint import parameter_values
+from gluon_madapt.stages.records import write_json
 from gluon_madapt.stages.run import CHECKPOINT, Run
 from gluon_madapt.stages.team import Losses
+from gluon_madapt.stages.training_log import TrainingLog
+from gluon_madapt.stages.training_state import TrainingState
 
 _log = logging.getLogger(__name__)
 
-Item = TypeVar("Item")
 
+class _Pending(NamedTuple):
+    """What an iteration has left to be read: its losses, (1,) each, and whether each network's gradients are finite."""
 
-def poly_learning_rate(base: float, power: float, iteration: int, iterations: int) -> float:
-    """Return ``base`` (1 - iteration / iterations) ** power (P §3.2, 'poly')."""
-    return base * (1 - iteration / iterations) ** power
-
-
-def segmenter_trainer(net: HybridBlock, settings: Training) -> Trainer:
-    """Return SGD with momentum over the parameters of F and C (P §3.2)."""
-    optimizer = {
-        "learning_rate": settings.learning_rate,
-        "momentum": settings.momentum,
-        "wd": settings.weight_decay,
-    }
-    return Trainer(net.collect_params(), "sgd", optimizer, kvstore=None)
+    iteration: int
+    names: Tuple[str, ...]
+    losses: Losses
+    finite: Dict[str, nd.NDArray]
 
 
 class Loop:
@@ -97,7 +84,6 @@ class Loop:
         self._team = run.team
         self._folder = folder
         self._networks = networks
-        self._trainers = trainers
         self._score = score
         self._bookkeeping = run.experiment.bookkeeping
         self._images = images
@@ -105,14 +91,17 @@ class Loop:
         self._versions = with_this_code(versions)
         self._last_score: Optional[Dict] = None
         self.iterations = settings.iterations
-        self.start = 0
+        self.start = self._saved = 0
         self._learning_rate = settings.learning_rate
-        self._pending: Losses = {}
+        self._pending: Optional[_Pending] = None
+        self._current, self._names = 0, ()
+        self._replaced: Dict[str, int] = {}
         self._window: List[Dict[str, float]] = []
         self._signal: Optional[int] = None
         self._seconds = self._waited = 0.0
-        if self._checkpoint_path.exists():
-            self._resume()
+        self._state = TrainingState(folder / CHECKPOINT, networks, trainers, self._team.leads)
+        self._log_file = TrainingLog(folder / "log.jsonl", self._team.leads)
+        self._resume()
         self._team.join(trainers, self.start)
 
     @property
@@ -121,18 +110,36 @@ class Loop:
         return self.start >= self.iterations
 
     def record(self, learning_rate: float, losses: Losses) -> None:
-        """Note the losses of the current iteration, (1,) each; they are read one iteration later, without waiting."""
+        """Note the losses of the current iteration, (1,) each; they are read one iteration later, without waiting.
+
+        Raises
+        ------
+        FailureError
+            If a loss or a gradient of the iteration before was not finite.
+        """
         self._read_pending()
         self._learning_rate = learning_rate
-        self._pending = self._team.total(losses)
+        self._pending = _Pending(self._current, self._names, self._team.total(losses), self._team.finite)
 
-    def over(self, batches: Iterable[Item]) -> Iterator[Tuple[int, Item]]:
-        """Yield the iterations that are left, each with what it is to learn from."""
+    def over(self, batches: Iterable[Sequence]) -> Iterator[Tuple[int, Sequence]]:
+        """Yield the iterations that are left, each with what it is to learn from: a sequence of batches, or of such.
+
+        When there is no next batch, for want of a file, say, the state is saved before the error is raised.
+        """
         source = iter(batches)
         for iteration in self._iterations():
             began = time.perf_counter()
-            batch = next(source)
+            try:
+                batch = next(source)
+            except UserError:
+                if self._team.leads and iteration > self._saved:
+                    self._save(iteration)
+                    _log.warning("%s: saved after iteration %d", self._stage, iteration)
+                raise
             self._waited += time.perf_counter() - began
+            self._current, self._names = iteration + 1, tuple(name for one in every_batch(batch) for name in one.names)
+            for name in (name for one in every_batch(batch) for name in one.replaced):
+                self._replaced[name] = self._replaced.get(name, 0) + 1
             yield iteration, batch
 
     def _iterations(self) -> Iterator[int]:
@@ -145,9 +152,11 @@ class Loop:
         bar = tqdm(total=self.iterations, initial=self.start, desc=self._stage, unit="it", disable=hidden)
         try:
             for iteration in range(self.start, self.iterations):
-                began = time.time()
+                began = time.perf_counter()
                 yield iteration
-                self._seconds += time.time() - began
+                if self._logs(iteration + 1):
+                    self._read_pending()  # waits for the network, and so belongs to the time that it took
+                self._seconds += time.perf_counter() - began
                 self._after(iteration + 1, bar)
             self._finish()
         finally:
@@ -155,20 +164,16 @@ class Loop:
             for number, handler in previous.items():
                 signal.signal(number, handler)
 
-    @property
-    def _checkpoint_path(self) -> Path:
-        return self._folder / CHECKPOINT
-
     def _after(self, done: int, bar: tqdm) -> None:
         bar.update()
         every, last = self._bookkeeping, done == self.iterations
         stopping = self._team.stopping
-        if last or done % every.log_every == 0:
+        if self._logs(done):
             self._log(done, bar)
         if self._team.leads:
             if self._score and (last or done % every.eval_every == 0):
                 self._last_score = self._score(self._networks["segmenter"])
-                self._append({"iteration": done, "val": self._last_score})
+                self._log_file.append({"iteration": done, "val": self._last_score})
             if last or done % every.checkpoint_every == 0 or stopping:
                 self._save(done)
         if stopping and not last:
@@ -177,13 +182,15 @@ class Loop:
             _log.warning("%s: stopped by signal %d; saved after iteration %d", self._stage, number, done)
             sys.exit(128 + number)
 
+    def _logs(self, done: int) -> bool:
+        return done == self.iterations or done % self._bookkeeping.log_every == 0
+
     def _log(self, done: int, bar: tqdm) -> None:
-        self._read_pending()
         losses = {key: sum(one[key] for one in self._window) / len(self._window) for key in self._window[0]}
         self._window = []
         images_per_second = (done - self.start) * self._images / self._seconds
         rates = {"images_per_second": images_per_second, "waiting_for_data": self._waited / self._seconds}
-        self._append(dict(losses, iteration=done, learning_rate=self._learning_rate, **rates))
+        self._log_file.append(dict(losses, iteration=done, learning_rate=self._learning_rate, **rates))
         shown = {key: f"{value:.3f}" for key, value in losses.items()}
         bar.set_postfix(dict(shown, lr=f"{self._learning_rate:.2g}", img_s=f"{images_per_second:.1f}"))
         if not bar.disable:  # the bar says it all
@@ -201,23 +208,26 @@ class Loop:
         )
 
     def _read_pending(self) -> None:
-        if not self._pending:
+        pending, self._pending = self._pending, None
+        if pending is None:
             return
-        losses = {key: float(value.asscalar()) for key, value in self._pending.items()}
-        self._pending = {}
-        for key, value in losses.items():
-            if not math.isfinite(value):
-                raise FailureError(f"{self._stage}: the {key} loss is {value}: a lower learning rate may help")
+        losses = {key: float(value.asscalar()) for key, value in pending.losses.items()}
+        wrong = [f"the {key} loss is {value}" for key, value in losses.items() if not math.isfinite(value)]
+        wrong += [f"a gradient of {key} is not finite" for key, value in pending.finite.items() if not value.asscalar()]
+        if wrong:
+            raise FailureError(
+                f"{self._stage}: {wrong[0]} in iteration {pending.iteration}, of {', '.join(pending.names)}: "
+                f"a lower learning rate may help; {self._last_good()}"
+            )
         self._window.append(losses)
 
-    def _append(self, entry: Dict) -> None:
-        if not self._team.leads:
-            return
-        with (self._folder / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
+    def _last_good(self) -> str:
+        if not self._saved:
+            return "no checkpoint has been saved yet"
+        return f"the last good checkpoint is {self._state.path}, after iteration {self._saved}"
 
     def _save(self, done: int) -> None:
-        self._read_pending()  # a state whose loss is not finite must not replace a good one
+        self._read_pending()  # a state that is not finite must not replace a good one
         meta = {
             "stage": self._stage,
             "iteration": done,
@@ -226,47 +236,28 @@ class Loop:
             "classes": self._run.experiment.classes,
             "seed": self._run.experiment.seed,
             "code": self._versions,
+            "replaced": self._replaced,
         }
-        arrays = {}
-        for name, network in self._networks.items():
-            arrays.update(network_arrays(name, network))
-        for name, trainer in self._trainers.items():
-            arrays.update(trainer_arrays(name, trainer, self._keys(name)))
-        write_checkpoint(self._checkpoint_path, Checkpoint(meta, arrays))
+        self._state.save(meta)
+        self._saved = done
 
     def _resume(self) -> None:
-        checkpoint = read_checkpoint(self._checkpoint_path)
-        for name, network in self._networks.items():
-            load_network(checkpoint, name, network, self._checkpoint_path)
-        self.start = checkpoint.meta["iteration"]
-        self._versions = with_this_code(checkpoint.meta.get("code", ()))
-        self._forget_after(self.start)
-        for name, trainer in self._trainers.items():
-            load_trainer(checkpoint, name, trainer, self._keys(name))
-            # Adam's bias correction counts its updates.
-            trainer._optimizer.begin_num_update = trainer._optimizer.num_update = self.start
+        meta = self._state.resume()
+        if meta is None:
+            return
+        self.start = self._saved = meta["iteration"]
+        self._versions = with_this_code(meta.get("code", ()))
+        self._replaced = meta.get("replaced", {})
+        self._last_score = self._log_file.forget_after(self.start)
         _log.info("%s: continues after iteration %d", self._stage, self.start)
-
-    def _forget_after(self, iteration: int) -> None:
-        """Drop from the log what comes after the checkpoint, and will be trained again."""
-        log = self._folder / "log.jsonl"
-        if self._team.leads and log.exists():
-            entries = [one for one in read_log(log) if "iteration" in one]
-            write_text(log, "".join(json.dumps(one) + "\n" for one in entries if one["iteration"] <= iteration))
-            scores = [one["val"] for one in entries if "val" in one and one["iteration"] <= iteration]
-            self._last_score = scores[-1] if scores else None
-
-    def _keys(self, network: str) -> Dict[str, str]:
-        return {param.name: key for key, param in self._networks[network]._collect_params_with_prefix().items()}
 
     def _finish(self) -> None:
         """Leave the finished network and its metrics, unless a process before this one has."""
         if not self._team.leads:
             return
         parameters, metrics = self._folder / "segmenter.params", self._folder / "metrics.json"
-        if not parameters.exists():
-            with write_atomically(parameters) as file:
-                self._networks["segmenter"].save_parameters(file.name)
+        if not (parameters.exists() and checksum_of(parameters).exists()):
+            write_arrays(parameters, parameter_values(self._networks["segmenter"]))
         if not metrics.exists():
             facts = {
                 "stage": self._stage,
@@ -276,9 +267,12 @@ class Loop:
                 "seed": self._run.experiment.seed,
                 "code": self._versions,
                 "val": self._last_score,
+                "replaced": self._replaced,
             }
             write_json(metrics, dict(facts, **self._facts))
 
     def _on_signal(self, number: int, frame) -> None:
+        if self._signal:  # the second time: at once
+            self._team.abandon(128 + number)
         self._signal = number
         self._team.request_stop()

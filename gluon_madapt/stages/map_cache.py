@@ -9,17 +9,16 @@ import fcntl
 import hashlib
 import json
 import logging
-import zipfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
+from gluon_madapt.archives import DamagedArchiveError, read_archive, write_archive
 from gluon_madapt.atomic import PARTIAL, write_atomically
 from gluon_madapt.errors import UserError
 from gluon_madapt.provenance import code_version
-from gluon_madapt.stages.checkpoint import DAMAGED_ARCHIVE
 from gluon_madapt.stages.records import read_json, write_json
 from gluon_madapt.stages.run import move_aside
 
@@ -140,7 +139,8 @@ class MapCache:
         """Store the maps of an image, whole or not at all."""
         arrays = dict(zip(self._discriminators, maps.discriminators), logits=maps.logits, size=np.array(maps.size))
         with write_atomically(self._files[index], f".{shard.index}-of-{shard.count}") as file:
-            np.savez(file, made_from=self._mark, code=np.frombuffer(code_version().encode(), np.uint8), **arrays)
+            code = np.frombuffer(code_version().encode(), np.uint8)
+            write_archive(file, {"made_from": self._mark, "code": code, **arrays})
 
     def read(self, index: int, logits: bool = True) -> StoredMaps:
         """Read the maps of an image, without the class scores if ``logits`` is false.
@@ -157,15 +157,10 @@ class MapCache:
     def _read(self, index: int, names: Sequence[str]) -> Dict[str, np.ndarray]:
         path = self._files[index]
         try:
-            if not zipfile.is_zipfile(path):
-                raise ValueError("no archive")
-            with np.load(path, allow_pickle=False) as archive:
-                stored = {name: archive[name] for name in ("made_from", "code", *names)}
-        except DAMAGED_ARCHIVE as error:
-            reason = " ".join(str(error).split())
-            raise UserError(
-                f"{path}: is missing or damaged ({reason}): delete it, and make the proxies again"
-            ) from None
+            every = read_archive(path, lambda name: name in ("made_from", "code", *names))
+            stored = {name: every[name] for name in ("made_from", "code", *names)}
+        except (DamagedArchiveError, KeyError) as error:
+            raise UserError(f"{path}: is missing or damaged ({error}): delete it, and make the proxies again") from None
         if not np.array_equal(stored["made_from"], self._mark):
             raise UserError(
                 f"{path}: was made from another checkpoint, other images or other settings than the rest of "

@@ -11,7 +11,7 @@ from typing import Any, Dict, NamedTuple, Optional, Sequence
 import numpy as np
 
 from gluon_madapt.config import Experiment
-from gluon_madapt.data import Dataset, proxy_path
+from gluon_madapt.data import Dataset
 from gluon_madapt.errors import UserError
 from gluon_madapt.hashing import sha256
 from gluon_madapt.provenance import with_this_code
@@ -19,6 +19,7 @@ from gluon_madapt.proxies import Shares, Thresholds
 from gluon_madapt.stages.checkpoint import versions_behind
 from gluon_madapt.stages.map_cache import CACHE, MapCache, Shard
 from gluon_madapt.stages.network_pass import network_pass, open_cache
+from gluon_madapt.stages.proxy_inputs import check_names, readable_target, truth_of
 from gluon_madapt.stages.proxy_labels import LABELS, Labelling, Truth, audit_labels, label_all
 from gluon_madapt.stages.records import read_json, write_json
 from gluon_madapt.stages.run import Run
@@ -73,9 +74,9 @@ def make_proxies(
     """
     run.alone("make proxies in a process of its own, or give several --shard I/N")
     runs = [run, *(_run_at(run, shares) for shares in dict.fromkeys(also))]
-    target = run.dataset("target", labelled=False)
-    truth = _truth(run, target) if audit else None
-    _check_names(target)
+    target, left_out = readable_target(run)
+    truth = truth_of(run, target) if audit else None
+    check_names(target)
     start = run.checkpoint_of("adversarial")
     inputs = {"checkpoint": sha256(start), "images": target.fingerprint}
     maps = open_cache(run, start, target, cache or run.folder / CACHE, inputs)
@@ -88,7 +89,7 @@ def make_proxies(
     for one in runs:
         one.open("proxies", inputs)
     names = maps.names
-    made = [_Made(one, Labelling(one.folder / "proxies", names, len(run.classes))) for one in runs]
+    made = [_Made(one, Labelling(one.folder / "proxies", names, len(run.classes)), left_out) for one in runs]
     left = [one for one in made if not one.finished]
     if left or (audit and not all(one.audited for one in made)):
         network_pass(run, start, target, maps, restart=run.fresh and cache is None)
@@ -108,6 +109,7 @@ class _Made(NamedTuple):
 
     run: Run
     labelling: Labelling
+    left_out: Sequence[str]
 
     @property
     def metrics(self) -> Path:
@@ -159,6 +161,7 @@ def _make(made: Sequence[_Made], cache: MapCache, start: Path) -> None:
             "labels_sha256": record["labels_sha256"],
             "images": len(cache),
             "share_labelled": record["share_labelled"],
+            "left_out": list(one.left_out),
         }
         write_json(one.record, record)
         write_json(one.metrics, metrics)  # last
@@ -263,27 +266,3 @@ def _check_shares(runs: Sequence[Run], start: Path, cache: MapCache) -> None:
         raise UserError(
             f"{start}: holds no discriminators, so adversarial confidence is unknown: only p1 = 1 is possible"
         )
-
-
-def _truth(run: Run, target: Dataset) -> Truth:
-    """Return what reads the true labels of target images, for an audit alone."""
-    labelled = run.dataset("target", labelled=True)
-    places = {sample.name: index for index, sample in enumerate(labelled.samples)}
-
-    def read(index: int) -> Optional[np.ndarray]:
-        name = target.samples[index].name
-        return labelled.label(places[name]) if name in places else None
-
-    return read
-
-
-def _check_names(target: Dataset) -> None:
-    """Refuse two images whose proxies would be one file."""
-    seen: Dict[Path, str] = {}
-    for sample in target.samples:
-        path = proxy_path(Path(), sample.name)
-        if path in seen:
-            raise UserError(
-                f"{seen[path]} and {sample.name}: their proxy labels would both be {path}: rename one of them"
-            )
-        seen[path] = sample.name

@@ -19,11 +19,11 @@ def retrain(run: Run) -> None:
     made = run.folder / "proxies" / METRICS
     if not made.is_file():
         raise UserError(f"{made}: missing, so there are no proxy labels yet: make them with {run.command('proxies')}")
-    labels = run.folder / "proxies" / LABELS
-    proxies = proxy_dataset(run.dataset("target", labelled=False), labels, run.experiment.classes)
+    labels, metrics = run.folder / "proxies" / LABELS, read_json(made)
+    target = run.dataset("target", labelled=False).without(metrics.get("left_out", ()))
+    proxies = proxy_dataset(target, labels, run.experiment.classes)
     loader = run.loader_of(proxies, "retrain/target", settings.input, settings, labelled=True)
     net, start = _initial_segmenter(run)
-    metrics = read_json(made)
     if "labels_sha256" not in metrics:
         raise UserError(
             f"{made}: does not say what labels were made: make them anew with {run.command('proxies')} --fresh"

@@ -137,7 +137,10 @@ class Run:
         path = self.folder / stage / CHECKPOINT
         if not path.is_file():
             raise UserError(f"{path}: missing, the checkpoint of stage '{stage}': make it with {self.command(stage)}")
-        done, iterations = self.progress(stage)
+        try:
+            done, iterations = self.progress(stage)
+        except UserError as error:
+            raise UserError(f"{error}: {self.command(stage)} goes on from the one before it") from None
         if done < iterations:
             raise UserError(
                 f"{path}: stage '{stage}' was stopped after iteration {done} of {iterations}: "
@@ -166,7 +169,8 @@ class Run:
         data: Optional[Data] = getattr(self.experiment.data, which)
         if data is None:
             raise UserError(f"data.{which} is not set: name the dataset, its root and its split")
-        return open_dataset(data.dataset, Path(data.root), data.split, self.classes, labelled)
+        keep_broken = self.experiment.data.on_error == "skip"
+        return open_dataset(data.dataset, Path(data.root), data.split, self.classes, labelled, keep_broken)
 
     def loader(self, which: str, stage: str, settings: Input, training: Training, labelled: bool) -> Loader:
         """Return the batches of the source or target images in a training."""
@@ -184,6 +188,7 @@ class Run:
             labelled=labelled,
             threads=self.experiment.data.threads,
             batches_per_iteration=training.accumulate * self.team.workers,
+            replace_broken=self.experiment.data.on_error == "skip",
             own=range(self.team.worker * training.accumulate, (self.team.worker + 1) * training.accumulate),
         )
 

@@ -8,7 +8,8 @@ from gluon_madapt.config import Retrain, Source
 from gluon_madapt.data import Loader
 from gluon_madapt.models import Segmenter
 from gluon_madapt.models.objectives import SupervisedPass
-from gluon_madapt.stages.loop import Loop, poly_learning_rate, segmenter_trainer
+from gluon_madapt.stages.loop import Loop
+from gluon_madapt.stages.optimizer import poly_learning_rate, segmenter_trainer
 from gluon_madapt.stages.run import Run
 from gluon_madapt.stages.scoring import scorer_along_the_way
 from gluon_madapt.stages.team import Losses, Part, Team, sum_of_losses

@@ -8,7 +8,9 @@ workers have found.
 
 import itertools
 import logging
-from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
+import os
+import sys
+from typing import Dict, Iterator, List, NamedTuple, NoReturn, Optional, Sequence, Tuple, Union
 
 import mxnet as mx
 import numpy as np
@@ -21,6 +23,9 @@ from gluon_madapt.errors import UserError
 from gluon_madapt.labels import IGNORE
 
 Losses = Dict[str, nd.NDArray]
+
+# MXNet's operator has room for 200 arrays, and writes past its end when it is given more.
+_ARRAYS_AT_ONCE = 100
 
 # What workers tell each other in an iteration, beside gradients: labelled pixels and whether to stop; their losses,
 # with room for more than any stage has.
@@ -57,6 +62,8 @@ class Team:
         self._distributed = store
         self._store = store or (mx.kv.create(_kind(self.contexts)) if len(self.contexts) > 1 else None)
         self.worker, self.workers = (store.rank, store.num_workers) if store else (0, 1)
+        # By trainer, whether the gradients of its last step were finite, (1,): not waited for.
+        self.finite: Dict[str, nd.NDArray] = {}
         self._summed: List[Parameter] = []
         self._stop = False
         self._stopping: Optional[nd.NDArray] = None
@@ -132,6 +139,7 @@ class Team:
             for index, param in _learning(trainer):
                 gradients = param.list_grad()
                 self._store.pushpull(_key(name, index), gradients, out=gradients, priority=-index)
+        self.finite[name] = _all_finite([param.list_grad()[0] for _, param in _learning(trainer)])
         trainer.update(1)  # every loss is a mean already
 
     def add_up_gradients(self, *networks: HybridBlock) -> None:
@@ -169,6 +177,12 @@ class Team:
         """Wait until all workers have come here."""
         if self._distributed:
             self._distributed._barrier()
+
+    def abandon(self, status: int) -> NoReturn:
+        """End this process without the others."""
+        if self._distributed:
+            os._exit(status)  # MXNet's store would wait for them
+        sys.exit(status)
 
     def _agree_on(self, values: Dict[str, np.ndarray]) -> Dict[str, nd.NDArray]:
         """Open keys of the store, and return the values that the first worker opened them with."""
@@ -216,6 +230,15 @@ def sum_of_losses(losses: Sequence[Losses]) -> Losses:
 
 def _learning(trainer: Trainer) -> List[Tuple[int, Parameter]]:
     return [(index, param) for index, param in enumerate(trainer._params) if param.grad_req != "null"]
+
+
+def _all_finite(arrays: Sequence[nd.NDArray]) -> nd.NDArray:
+    """Return whether all values of arrays are finite, (1,): 1 or 0."""
+    flag = nd.ones((1,), ctx=arrays[0].context)
+    for start in range(0, len(arrays), _ARRAYS_AT_ONCE):
+        some = arrays[start : start + _ARRAYS_AT_ONCE]
+        nd.multi_all_finite(*some, num_arrays=len(some), init_output=False, out=flag)
+    return flag
 
 
 def _key(name: str, index: int) -> str:

@@ -8,7 +8,6 @@ import hashlib
 import json
 import platform
 import time
-import zipfile
 from contextlib import closing
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -16,12 +15,12 @@ from typing import List, Sequence, Tuple
 
 import numpy as np
 
+from gluon_madapt.archives import DamagedArchiveError, read_archive, write_archive
 from gluon_madapt.atomic import write_atomically
 from gluon_madapt.errors import FailureError
 from gluon_madapt.provenance import code_version
 from gluon_madapt.proxies import Shares, Thresholds, ThresholdSearch
 from gluon_madapt.proxies.histograms import Counts
-from gluon_madapt.stages.checkpoint import DAMAGED_ARCHIVE
 from gluon_madapt.stages.map_cache import MapCache
 from gluon_madapt.stages.progress import Progress
 from gluon_madapt.stages.scored_maps import confidence_of, scored_blocks
@@ -149,14 +148,12 @@ class SavedSearch:
     def load(self) -> Tuple[List[_Sparse], int]:
         """Return the counts of each pass, and how many images the last one has seen; none and 0 if there are none."""
         try:
-            if not zipfile.is_zipfile(self.path):
+            stored = read_archive(self.path)
+            if not np.array_equal(stored["mark"], self._mark):
                 return [], 0
-            with np.load(self.path, allow_pickle=False) as stored:
-                if not np.array_equal(stored["mark"], self._mark):
-                    return [], 0
-                number, done = stored["state"].tolist()
-                return [(stored[f"places{i}"], stored[f"numbers{i}"]) for i in range(number)], done
-        except DAMAGED_ARCHIVE:
+            number, done = stored["state"].tolist()
+            return [(stored[f"places{i}"], stored[f"numbers{i}"]) for i in range(number)], done
+        except (DamagedArchiveError, KeyError):
             return [], 0
 
     def write(self, passes: Sequence[_Sparse], done: int) -> None:
@@ -164,5 +161,5 @@ class SavedSearch:
         arrays = {f"places{i}": places for i, (places, _) in enumerate(passes)}
         arrays.update({f"numbers{i}": numbers for i, (_, numbers) in enumerate(passes)})
         with write_atomically(self.path) as file:
-            np.savez(file, mark=self._mark, state=np.array([len(passes), done]), **arrays)
+            write_archive(file, {"mark": self._mark, "state": np.array([len(passes), done]), **arrays})
         self.written = time.monotonic()

@@ -1,0 +1,6 @@
+"""Looking at all that a run needs before days are spent on it."""
+
+from gluon_madapt.doctor.examination import examine
+from gluon_madapt.doctor.findings import ERROR, OK, WARNING, Finding
+
+__all__ = ["ERROR", "OK", "WARNING", "Finding", "examine"]

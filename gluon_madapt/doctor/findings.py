@@ -1,0 +1,16 @@
+"""What an examination finds: one line each."""
+
+from typing import NamedTuple
+
+OK, WARNING, ERROR = "ok", "warning", "error"
+
+
+class Finding(NamedTuple):
+    """How something is: ``level`` is ok, warning or error; ``what`` was looked at; ``text`` says what was found."""
+
+    level: str
+    what: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.level:<8} {self.what:<14} {' '.join(self.text.split())}"

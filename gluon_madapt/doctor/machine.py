@@ -1,0 +1,121 @@
+"""Examining packages, devices, memory and disk."""
+
+import os
+import platform
+import shutil
+from importlib import metadata
+from typing import Iterator, Tuple
+
+import mxnet as mx
+from packaging.requirements import Requirement
+
+from gluon_madapt import cuda
+from gluon_madapt.config import Input
+from gluon_madapt.doctor.findings import ERROR, OK, WARNING, Finding
+from gluon_madapt.stages import Run
+from gluon_madapt.stages.input_sizes import image_count, input_size, own_size
+from gluon_madapt.threads import cores
+
+_GIB = 2**30
+
+# Of a training on a CPU, by docs/results/speed.md: GiB whatever the batch, and GiB per megapixel that a device sees at
+# a time.  On a GPU it is of that order; nobody has measured it there.
+_MEMORY = {"resnet101": (1.2, 3.2), "vgg16": (3.0, 3.6), "small": (0.3, 0.5)}
+# Parameters of the networks, in bytes of a checkpoint, with momentum.
+_CHECKPOINT_GIB = {"resnet101": 0.37, "vgg16": 0.95, "small": 0.02}
+# What stage 3 keeps of an image: scores of all classes for every sixteenth pixel, and a label map.
+_CACHE_BYTES_PER_PIXEL, _PROXY_BYTES_PER_PIXEL = 4 / 16, 0.05
+_TRAININGS = ("source", "adversarial", "retrain")
+# Below this much over what is needed, it is tight.
+_AMPLE = 1.5
+
+
+def examine_packages() -> Iterator[Finding]:
+    """Compare what is installed with what the package asks for."""
+    wrong, found = [], []
+    for text in metadata.requires("gluon_madapt") or ():
+        requirement = Requirement(text)
+        if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            version = metadata.version(requirement.name)
+        except metadata.PackageNotFoundError:
+            wrong.append(f"{requirement.name} is missing (asked for: {requirement})")
+            continue
+        found.append(f"{requirement.name} {version}")
+        if not requirement.specifier.contains(version, prereleases=True):
+            wrong.append(f"{requirement.name} is {version} (asked for: {requirement.specifier})")
+    if wrong:
+        yield Finding(ERROR, "packages", f"{'; '.join(wrong)}: make setup installs what works together")
+    else:
+        yield Finding(OK, "packages", f"Python {platform.python_version()}, mxnet {mx.__version__}, {', '.join(found)}")
+
+
+def examine_devices(run: Run) -> Iterator[Finding]:
+    """Look at the devices, and at their memory against what each training is estimated to take.
+
+    That there is such a GPU, and that MXNet holds code for it, was found out when the run was opened.
+    """
+    number = len(run.contexts)
+    for context in run.contexts:
+        if context.device_type == "cpu":
+            yield Finding(OK, "device", f"{context}, {cores()} cores" + _idle_gpu())
+        else:
+            major, minor = cuda.compute_capability(context.device_id) or ("?", "?")
+            yield Finding(OK, "device", f"{context}, compute capability {major}.{minor}")
+    on_cpu = run.context.device_type == "cpu"
+    if on_cpu:
+        free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / _GIB
+        whose = "the machine has"
+    else:
+        free = min(mx.context.gpu_memory_info(context.device_id)[0] for context in run.contexts) / _GIB
+        whose = "is free on each GPU"
+    for stage in _TRAININGS:
+        settings = getattr(run.experiment, stage)
+        base, per_megapixel = _MEMORY[run.experiment.model.encoder]
+        images = settings.batch_size / number
+        needed = base + per_megapixel * images * max(_megapixels(run, *one) for one in _inputs(run, stage))
+        needed *= number if on_cpu else 1
+        text = f"{stage}: about {needed:.1f} GiB for a batch of {settings.batch_size}, and {free:.1f} GiB {whose}"
+        if needed > free:
+            hint = f"set {stage}.batch_size lower and {stage}.accumulate higher: the same images make an update"
+            yield Finding(ERROR, "memory", f"{text}: {hint}")
+        else:
+            yield Finding(OK if needed * _AMPLE < free else WARNING, "memory", text)
+
+
+def examine_disk(run: Run) -> Iterator[Finding]:
+    """Compare the space where the run folder is with what checkpoints, the network pass and proxies take."""
+    folder = next(one for one in (run.folder, *run.folder.absolute().parents) if one.exists())
+    free = shutil.disk_usage(folder).free / _GIB
+    checkpoints = len(_TRAININGS) * 2.5 * _CHECKPOINT_GIB[run.experiment.model.encoder]
+    images = image_count(run, "target") or 0
+    width, height = run.experiment.proxies.size or own_size(run, "target")
+    own = own_size(run, "target")
+    cache = images * run.experiment.classes * width * height * _CACHE_BYTES_PER_PIXEL / _GIB
+    proxies = images * own[0] * own[1] * _PROXY_BYTES_PER_PIXEL / _GIB
+    needed = checkpoints + cache + proxies
+    text = (
+        f"{folder}: {free:.1f} GiB free, about {needed:.1f} GiB needed (checkpoints {checkpoints:.1f}, "
+        f"network pass over {images} images {cache:.1f}, proxies {proxies:.1f})"
+    )
+    level = OK if needed * _AMPLE < free else WARNING if needed < free else ERROR
+    yield Finding(level, "disk", text + (": choose another --run-dir, or make room" if level == ERROR else ""))
+    if not os.access(folder, os.W_OK):
+        yield Finding(ERROR, "disk", f"{folder}: cannot be written to: choose another --run-dir")
+
+
+def _idle_gpu() -> str:
+    return "; MXNet sees a GPU that is not used" if mx.context.num_gpus() else ""
+
+
+def _inputs(run: Run, stage: str) -> Tuple[Tuple[Input, str], ...]:
+    settings = getattr(run.experiment, stage)
+    if stage == "adversarial":
+        return (settings.source_input, "source"), (settings.target_input, "target")
+    return ((settings.input, "source" if stage == "source" else "target"),)
+
+
+def _megapixels(run: Run, settings: Input, which: str) -> float:
+    width, height = input_size(settings, own_size(run, which))
+    return width * height * (1 if settings.crop else settings.scale[1] ** 2) / 1e6

@@ -1,0 +1,46 @@
+"""What stage 3 labels: the target images that can be read, and their true labels for an audit."""
+
+from pathlib import Path
+from typing import Dict, Optional, Sequence, Tuple
+
+import numpy as np
+
+from gluon_madapt.data import Dataset, proxy_path
+from gluon_madapt.errors import UserError
+from gluon_madapt.stages.proxy_labels import Truth
+from gluon_madapt.stages.run import Run
+
+
+def readable_target(run: Run) -> Tuple[Dataset, Sequence[str]]:
+    """Return the target images, and the names of those that are left out because they cannot be read."""
+    target = run.dataset("target", labelled=False)
+    if run.experiment.data.on_error == "stop":
+        return target, ()
+    left_out = target.unreadable(run.experiment.data.threads)
+    if len(left_out) == len(target):
+        raise UserError(f"{run.experiment.data.target.root}: none of its {len(target)} images can be read")
+    return target.without(left_out), left_out
+
+
+def truth_of(run: Run, target: Dataset) -> Truth:
+    """Return what reads the true labels of target images, for an audit alone."""
+    labelled = run.dataset("target", labelled=True)
+    places = {sample.name: index for index, sample in enumerate(labelled.samples)}
+
+    def read(index: int) -> Optional[np.ndarray]:
+        name = target.samples[index].name
+        return labelled.label(places[name]) if name in places else None
+
+    return read
+
+
+def check_names(target: Dataset) -> None:
+    """Refuse two images whose proxies would be one file."""
+    seen: Dict[Path, str] = {}
+    for sample in target.samples:
+        path = proxy_path(Path(), sample.name)
+        if path in seen:
+            raise UserError(
+                f"{seen[path]} and {sample.name}: their proxy labels would both be {path}: rename one of them"
+            )
+        seen[path] = sample.name
