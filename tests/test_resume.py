@@ -152,6 +152,20 @@ def test_other_settings_are_refused_and_named(finished, tiny_world):
     train_source(Run(other_stage, folder))
 
 
+def test_settings_that_an_older_version_did_not_know_count_as_their_defaults(finished, tiny_world, tmp_path):
+    folder, experiment = finished
+    shutil.copytree(folder / "source", tmp_path / "source")
+    config = tmp_path / "source" / "config.yaml"
+    older = [line for line in config.read_text().splitlines() if "accumulate:" not in line and "sync_bn:" not in line]
+    assert len(older) == len(config.read_text().splitlines()) - 4
+    config.write_text("\n".join(older))
+    train_source(Run(experiment, tmp_path))
+    config.write_text("\n".join(older))
+    changed = small_experiment(tiny_world, "source.accumulate=2", iterations=5)
+    with pytest.raises(UserError, match=r"source\.accumulate was None, now 2"):
+        train_source(Run(changed, tmp_path))
+
+
 def test_fresh_moves_the_old_stage_aside(tiny_world, tmp_path):
     experiment = small_experiment(tiny_world, iterations=1)
     train_source(Run(experiment, tmp_path))

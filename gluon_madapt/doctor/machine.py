@@ -18,9 +18,10 @@ from gluon_madapt.threads import cores
 
 _GIB = 2**30
 
-# Of a training on a CPU, by docs/results/speed.md: GiB whatever the batch, and GiB per megapixel that a device sees at
-# a time.  On a GPU it is of that order; nobody has measured it there.
-_MEMORY = {"resnet101": (1.2, 3.2), "vgg16": (3.0, 3.6), "small": (0.3, 0.5)}
+# Of a training on a CPU, by docs/results/speed.md: GiB whatever the batch, and GiB per megapixel that a device sees in
+# an iteration, source and target together.  On a GPU it is of that order; nobody has measured it there.  The small
+# encoder's are guessed.
+_MEMORY = {"resnet101": (1.2, 3.5), "vgg16": (2.7, 3.5), "small": (0.3, 0.5)}
 # Parameters of the networks, in bytes of a checkpoint, with momentum.
 _CHECKPOINT_GIB = {"resnet101": 0.37, "vgg16": 0.95, "small": 0.02}
 # What stage 3 keeps of an image: scores of all classes for every sixteenth pixel, and a label map.
@@ -74,7 +75,7 @@ def examine_devices(run: Run) -> Iterator[Finding]:
         settings = getattr(run.experiment, stage)
         base, per_megapixel = _MEMORY[run.experiment.model.encoder]
         images = settings.batch_size / number
-        needed = base + per_megapixel * images * max(_megapixels(run, *one) for one in _inputs(run, stage))
+        needed = base + per_megapixel * images * sum(_megapixels(run, *one) for one in _inputs(run, stage))
         needed *= number if on_cpu else 1
         text = f"{stage}: about {needed:.1f} GiB for a batch of {settings.batch_size}, and {free:.1f} GiB {whose}"
         if needed > free:

@@ -144,7 +144,7 @@ class AdversarialStep:
         return losses
 
     def _two_passes(self, source: Part, target: Part):
-        # Each pass is differentiated before the next begins, so that the activations of one are held at a time.
+        # Each pass is differentiated before the next begins: one graph over both would need inputs of one size.
         with autograd.record():
             segmentation, feature, mid = self._supervised(source.images, source.labels)
         source_maps = Maps(feature, mid)
