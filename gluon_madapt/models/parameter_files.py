@@ -15,7 +15,7 @@ from gluon_madapt.errors import UserError
 from gluon_madapt.hashing import sha256
 
 _FILE_MAGIC = 0x112
-# How an array begins, by the version of the format; before V1 there was no such mark.
+# How an array begins, by the version of the format; before V1 with the number of its dimensions.
 _V1, _V2, _V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
 _DENSE = 0
 # MXNet's numbers for types.
@@ -109,20 +109,28 @@ class _Reader:
 
 
 def _read_array(reader: _Reader) -> np.ndarray:
-    (magic,) = reader.numbers("<I")
-    if magic not in (_V1, _V2, _V3):
-        raise NoParameterFileError("an array in it does not begin as one, or was written by MXNet before 0.11")
-    if magic != _V1 and reader.numbers("<i") != (_DENSE,):
-        raise NoParameterFileError("an array in it is sparse")
-    (dimensions,) = reader.numbers("<i")
-    if not 0 <= dimensions <= _MOST_DIMENSIONS:
-        raise NoParameterFileError(f"an array in it has {dimensions} dimensions")
-    shape = reader.numbers(f"<{dimensions}q")
+    shape = _read_shape(reader)
     _, _, number = reader.numbers("<iii")  # the device that it was on: type and index
     if number not in _DTYPES or any(side < 0 for side in shape):
         raise NoParameterFileError(f"an array in it has shape {shape} and a type of number {number}")
     dtype = np.dtype(_DTYPES[number])
     return np.frombuffer(reader.take(_product(shape) * dtype.itemsize), dtype).reshape(shape)
+
+
+def _read_shape(reader: _Reader) -> Tuple[int, ...]:
+    (magic,) = reader.numbers("<I")
+    if magic <= _MOST_DIMENSIONS:  # before V1: the number of dimensions itself, and shorter ones
+        dimensions, side = magic, "I"
+    elif magic in (_V1, _V2, _V3):
+        if magic != _V1 and reader.numbers("<i") != (_DENSE,):
+            raise NoParameterFileError("an array in it is sparse")
+        (dimensions,), side = reader.numbers("<i"), "q"
+    else:
+        raise NoParameterFileError("an array in it does not begin as one")
+    # Without dimensions there is no array, and nothing follows, but for V3's single numbers.
+    if not (0 if magic == _V3 else 1) <= dimensions <= _MOST_DIMENSIONS:
+        raise NoParameterFileError(f"an array in it has {dimensions} dimensions")
+    return reader.numbers(f"<{dimensions}{side}")
 
 
 def _product(sides: Tuple[int, ...]) -> int:
