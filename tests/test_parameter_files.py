@@ -1,4 +1,4 @@
-"""Gluon's parameter files are read as MXNet writes them, in every version of the format, and written as it reads them."""
+"""Gluon's parameter files are read as MXNet writes them, in every version of the format, and written as it reads."""
 
 import struct
 
