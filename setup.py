@@ -24,6 +24,7 @@ setup(
         "numba",  # upsampling and proxy selection, pixel by pixel
         "numpy<2",  # MXNet 1.9 was built for NumPy 1
         "opencv-python<4.12",  # reads and resizes images; 4.12 asks for NumPy 2
+        "packaging",  # the doctor's comparison of versions
         "Pillow",  # reads palette labels, where OpenCV returns colours; writes PNGs
         "pydantic>=2.8,<3",  # checks every setting
         "pyyaml",  # reads experiments

@@ -12,6 +12,9 @@ __version__ = "0.1.0"
 # MXNet 1.9 reads numpy.bool while it is imported; NumPy dropped that alias in 1.24.
 numpy.bool = bool
 # Read by MXNet while it is imported, too; without it, half of the processors may idle.
+THREADS_CHOSEN = "OMP_NUM_THREADS" in os.environ
 os.environ.setdefault("OMP_NUM_THREADS", str(cores()))
+# Read by OpenCV while it is imported: a small file may claim to be a huge image.  16384x8192.
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(1 << 27))
 # Linked by MXNet's CUDA build, which is not told where pip has put them.
 cuda.load_libraries()

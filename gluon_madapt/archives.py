@@ -51,7 +51,10 @@ def read_archive(path: Path, wanted: Callable[[str], bool] = lambda name: True) 
         if not zipfile.is_zipfile(path):
             raise ValueError("no archive" if path.exists() else "no such file")
         with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files if wanted(name)}
+            arrays = {name: archive[name] for name in archive.files if wanted(name)}
+        if not all(isinstance(array, np.ndarray) for array in arrays.values()):
+            raise ValueError("an entry is no array")  # NumPy returns the bytes of what does not begin as one
+        return arrays
     except _DAMAGED as error:
         raise DamagedArchiveError(" ".join(str(error).split()) or type(error).__name__) from None
 

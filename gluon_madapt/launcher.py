@@ -3,6 +3,7 @@
 All end when one fails.  MXNet's processes find each other by the DMLC_* variables, here as on a cluster.
 """
 
+import contextlib
 import ctypes
 import os
 import shlex
@@ -14,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence
 
+from gluon_madapt import THREADS_CHOSEN
 from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.threads import cores
 
@@ -26,6 +28,9 @@ _SERVE = ("-c", "import gluon_madapt, mxnet")
 _USERS_TO_MEND = 2
 _PR_SET_PDEATHSIG = 1
 _CTRL_C = b"\x03"
+# How a worker ends after a signal: its state saved, or before it could handle one.
+_STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM, -signal.SIGINT, -signal.SIGTERM)
+_STRAGGLER_SECONDS = 60.0
 
 
 def launch(command: Sequence[str], workers: int, servers: int = 1, hosts: Sequence[str] = (), port: int = 0) -> int:
@@ -61,8 +66,7 @@ def launch(command: Sequence[str], workers: int, servers: int = 1, hosts: Sequen
         "DMLC_NUM_WORKER": str(workers),
         "DMLC_NUM_SERVER": str(servers),
     }
-    if hosts:
-        variables["DMLC_NODE_HOST"] = address  # of scheduler and servers alone: each worker finds its own
+    variables["DMLC_NODE_HOST"] = address
     helpers = [_start([sys.executable, *_SERVE], variables, "scheduler")]
     helpers += [_start([sys.executable, *_SERVE], variables, "server") for _ in range(servers)]
     started = []
@@ -76,11 +80,11 @@ def launch(command: Sequence[str], workers: int, servers: int = 1, hosts: Sequen
 
 def _start_workers(command, variables, workers, hosts) -> List[subprocess.Popen]:
     if hosts:
-        remote = {name: value for name, value in variables.items() if name != "DMLC_NODE_HOST"}
+        remote = {name: value for name, value in variables.items() if name != "DMLC_NODE_HOST"}  # each finds its own
         turns = [hosts[number % len(hosts)] for number in range(workers)]
         return [_start(_over_ssh(host, command, remote), {}, "worker", subprocess.PIPE) for host in turns]
     # On one machine, its cores are shared.
-    threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, cores() // workers))
+    threads = os.environ["OMP_NUM_THREADS"] if THREADS_CHOSEN else str(max(1, cores() // workers))
     return [_start(command, dict(variables, OMP_NUM_THREADS=threads), "worker") for _ in range(workers)]
 
 
@@ -96,6 +100,8 @@ class _Workers:
     def __init__(self, workers: List[subprocess.Popen], helpers: List[subprocess.Popen]):
         self._workers, self._helpers = workers, helpers
         self._signal: Optional[int] = None
+        self._at_once = False
+        self._since: Optional[float] = None
 
     def watch(self) -> int:
         previous = {number: signal.signal(number, self._pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -103,15 +109,25 @@ class _Workers:
             while True:
                 statuses = [worker.poll() for worker in self._workers]
                 self._refuse_failures(statuses)
-                if None not in statuses:
+                if None not in statuses or self._hopeless(statuses):
                     return 128 + self._signal if self._signal and any(statuses) else 0
                 time.sleep(_POLL_SECONDS)
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
 
+    def _hopeless(self, statuses: List[Optional[int]]) -> bool:
+        """Tell whether, after a signal, those that are left wait for one that has ended; or a second signal came.
+
+        Workers end together, all state saved; one that had not begun to train has ended alone.
+        """
+        if not self._signal or all(status is None for status in statuses):
+            return self._at_once
+        self._since = self._since or time.monotonic()
+        return self._at_once or time.monotonic() - self._since > _STRAGGLER_SECONDS
+
     def _refuse_failures(self, statuses: List[Optional[int]]) -> None:
-        fine = (None, 0, 128 + signal.SIGINT, 128 + signal.SIGTERM) if self._signal else (None, 0)
+        fine = (None, 0, *_STOPPED) if self._signal else (None, 0)
         for number, status in enumerate(statuses):
             if status not in fine:
                 error = UserError if status == _USERS_TO_MEND else FailureError
@@ -126,11 +142,13 @@ class _Workers:
                 )
 
     def _pass_on(self, number: int, frame) -> None:
+        self._at_once = self._signal is not None
         self._signal = number
         for worker in self._workers:
             if worker.stdin:  # by ssh, where Ctrl-C goes through the terminal; a signal would just cut the connection
-                worker.stdin.write(_CTRL_C)
-                worker.stdin.flush()
+                with contextlib.suppress(OSError):  # of one that has ended
+                    worker.stdin.write(_CTRL_C)
+                    worker.stdin.flush()
             else:
                 worker.send_signal(number)
 
@@ -168,9 +186,13 @@ def _own_address(hosts: Sequence[str]) -> str:
     """Return an address of this machine that the hosts can reach; without hosts, that of the machine to itself."""
     if not hosts:
         return "127.0.0.1"
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect((hosts[0].split("@")[-1], 9))  # sends nothing: it chooses the route
-        return probe.getsockname()[0]
+    name = hosts[0].split("@")[-1]
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect((name, 9))  # sends nothing: it chooses the route
+            return probe.getsockname()[0]
+    except OSError as error:
+        raise UserError(f"--hosts {name}: no address of that name is known here ({error.strerror})") from None
 
 
 def _free_port() -> int:

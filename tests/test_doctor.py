@@ -101,6 +101,30 @@ def test_missing_folders_weights_and_val(world):
     assert "no.params: no such file" in texts(by_name["weights"], ERROR)
 
 
+def test_weights_that_fit_are_fine(world, tmp_path):
+    import mxnet as mx
+
+    from gluon_madapt.models import Segmenter
+    from gluon_madapt.models.parameter_files import write_arrays
+    from gluon_madapt.stages.checkpoint import parameter_values
+
+    net = Segmenter("resnet101", 19)
+    net.initialize()
+    net(mx.nd.zeros((1, 3, 64, 64)))
+    stages = tuple(f"{name}." for name in net._encoder.stages)
+    encoder = {key: value for key, value in parameter_values(net).items() if key.startswith(stages)}
+    write_arrays(tmp_path / "encoder.params", encoder)
+    by_name = found(world, f"model={{encoder: resnet101, weights: '{tmp_path}/encoder.params'}}")
+    assert "all parameters of resnet101" in texts(by_name["weights"], OK), by_name["weights"]
+
+
+def test_what_a_training_would_refuse_is_an_error(world):
+    by_name = found(world, "data.val=null", "bookkeeping.eval_every=5")
+    assert "there is nothing to score" in texts(by_name["training"], ERROR)
+    by_name = found(world, "devices=[cpu(0), cpu(1), cpu(2)]")
+    assert "3 cannot share a batch of 2" in texts(by_name["training"], ERROR)
+
+
 def test_memory_and_disk_that_do_not_suffice(world, monkeypatch):
     by_name = found(world, "retrain.batch_size=60000", "retrain.input.crop=[640, 640]")
     assert "retrain.accumulate higher" in texts(by_name["memory"], ERROR)

@@ -75,6 +75,33 @@ def test_a_gradient_that_is_not_finite_stops_likewise(tiny_world, tmp_path, monk
     assert read_checkpoint(path).meta["iteration"] == 2
 
 
+def test_the_iteration_that_is_named_is_the_one_whatever_is_logged(tiny_world, tmp_path, monkeypatch):
+    """Losses and gradients are read an iteration later, and may not be taken for those of the next one."""
+    step, calls = Team.step, []
+
+    def spoiling(self, name, trainer):
+        calls.append(None)
+        if len(calls) == 3:
+            trainer._params[0].list_grad()[0][0] = np.inf
+        step(self, name, trainer)
+
+    monkeypatch.setattr(Team, "step", spoiling)
+    experiment = small_experiment(
+        tiny_world, "bookkeeping={log_every: 20, eval_every: 0, checkpoint_every: 20}", iterations=9
+    )
+    with pytest.raises(FailureError, match="a gradient of segmenter is not finite in iteration 3"):
+        train_source(Run(experiment, tmp_path))
+
+
+def test_what_was_learnt_is_saved_when_the_val_images_are_broken(world, tmp_path):
+    broken = sorted((world / "cityscapes" / "leftImg8bit" / "val").glob("*/*.png"))[0]
+    broken.write_bytes(broken.read_bytes()[:-50])
+    experiment = small_experiment(world, "bookkeeping={log_every: 1, eval_every: 2, checkpoint_every: 2}", iterations=4)
+    with pytest.raises(UserError, match=f"{broken}: not readable"):
+        train_source(Run(experiment, tmp_path / "run"))
+    assert read_checkpoint(tmp_path / "run" / "source" / "checkpoint.npz").meta["iteration"] == 2
+
+
 def test_a_discriminators_gradient_is_looked_at_too(tiny_world, tmp_path, monkeypatch):
     experiment = small_experiment(tiny_world, iterations=2)
     train_source(Run(experiment, tmp_path))
@@ -247,7 +274,7 @@ def test_a_run_folder_that_cannot_be_written_is_one_line(tiny_world, tmp_path):
 
 def test_a_log_that_cannot_be_written_is_one_line(tiny_world, tmp_path):
     (tmp_path / "source" / "log.jsonl").mkdir(parents=True)
-    with pytest.raises(UserError, match=r"log\.jsonl: cannot be written"):
+    with pytest.raises(UserError, match=r"log\.jsonl: cannot be (read|written)"):
         train_source(Run(small_experiment(tiny_world), tmp_path))
 
 

@@ -78,6 +78,30 @@ def iterations_logged(folder):
     return [json.loads(line)["iteration"] for line in (folder / "log.jsonl").read_text().splitlines()]
 
 
+def test_the_log_is_that_of_a_straight_run_also_between_its_lines(finished, tiny_world, tmp_path):
+    folder, _ = finished
+    logs = []
+    for name in ("straight", "stopped"):
+        rare = small_experiment(
+            tiny_world, "bookkeeping={log_every: 5, eval_every: 0, checkpoint_every: 2}", iterations=5
+        )
+        if name == "stopped":
+            with interrupted_in_iteration_4():
+                train_source(Run(rare, tmp_path / name))
+        train_source(Run(rare, tmp_path / name))
+        entries = [json.loads(line) for line in (tmp_path / name / "source" / "log.jsonl").read_text().splitlines()]
+        logs.append([(entry["iteration"], entry["segmentation"]) for entry in entries])
+    assert logs[0] == logs[1]
+
+
+def test_without_a_checkpoint_the_log_begins_anew(tiny_world, tmp_path):
+    experiment = small_experiment(tiny_world, "bookkeeping.checkpoint_every=100", iterations=5)
+    with interrupted_in_iteration_4():
+        train_source(Run(experiment, tmp_path))
+    train_source(Run(experiment, tmp_path))
+    assert iterations_logged(tmp_path / "source") == [1, 2, 3, 4, 5]
+
+
 def test_an_unfinished_stage_is_no_start_for_the_next(finished, tmp_path):
     _, experiment = finished
     with interrupted_in_iteration_4():

@@ -165,9 +165,10 @@ def _validate(values: Dict[str, Any], where: str) -> Experiment:
     try:
         return Experiment.model_validate(_plain(values, ""))
     except ValidationError as error:
-        raise ConfigError(f"{where}: " + "; ".join(_explain(one) for one in _unknown_first(error))) from None
+        reasons = "; ".join(_explain(one) for one in _unknown_first(error))
+        raise ConfigError(f"{where}: {' '.join(reasons.split())}") from None
     except ValueError as error:
-        raise ConfigError(f"{where}: {error}") from None
+        raise ConfigError(f"{where}: {' '.join(str(error).split())}") from None
 
 
 def _plain(value: Any, key: str) -> Any:

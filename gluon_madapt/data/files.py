@@ -94,15 +94,15 @@ def _read_whole(path: Path, expected: str) -> bytes:
     if not data:
         raise UserError(f"{path}: not readable as an image: it has no bytes")
     if data.startswith(_PNG):
-        _check_chunks(path, data)
+        data = data[: _end_of_chunks(path, data)]
     elif not data[-64:].rstrip(b"\0").endswith(_JPEG_END):
         _check_complete(path, data)
     return data
 
 
-def _check_chunks(path: Path, data: bytes) -> None:
-    """Refuse a PNG of which a chunk is missing, cut off, or not what its checksum is of."""
-    place, kind = len(_PNG), b""
+def _end_of_chunks(path: Path, data: bytes) -> int:
+    """Return where a PNG ends; refuse one of which a chunk is missing, cut off, or not what its checksum is of."""
+    place, kind, kinds = len(_PNG), b"", set()
     while kind != b"IEND":
         length, kind = int.from_bytes(data[place : place + 4], "big"), data[place + 4 : place + 8]
         end = place + 8 + length
@@ -111,6 +111,10 @@ def _check_chunks(path: Path, data: bytes) -> None:
         if zlib.crc32(data[place + 4 : end]) != int.from_bytes(data[end : end + 4], "big"):
             raise UserError(f"{path}: not readable as an image: it was altered, as a checksum in it says")
         place = end + 4
+        kinds.add(kind)
+    if b"IDAT" not in kinds:
+        raise UserError(f"{path}: not readable as an image: there are no pixels in it")
+    return place
 
 
 def _check_complete(path: Path, data: bytes) -> None:

@@ -1,17 +1,16 @@
 """The examination of an experiment: data, weights, device, disk and packages."""
 
-from pathlib import Path
 from typing import Iterator
 
 from gluon_madapt.doctor.findings import ERROR, OK, Finding
 from gluon_madapt.doctor.images import examine_images
-from gluon_madapt.doctor.machine import examine_devices, examine_disk, examine_packages
+from gluon_madapt.doctor.machine import TRAININGS, examine_devices, examine_disk, examine_packages
 from gluon_madapt.errors import UserError
 from gluon_madapt.hashing import sha256
-from gluon_madapt.models import Segmenter
 from gluon_madapt.models.weights import load_imagenet
 from gluon_madapt.models.zoo import imagenet_file
 from gluon_madapt.stages import Run
+from gluon_madapt.stages.networks import new_segmenter
 
 
 def examine(run: Run, full: bool = False) -> Iterator[Finding]:
@@ -27,6 +26,7 @@ def examine(run: Run, full: bool = False) -> Iterator[Finding]:
     yield from examine_packages()
     yield from examine_devices(run)
     yield from _guarded("weights", _examine_weights(run))
+    yield from _guarded("training", _examine_trainings(run))
     for which in ("source", "target", "val"):
         yield from _guarded(f"data.{which}", examine_images(run, which, full))
     yield from _guarded("disk", examine_disk(run))
@@ -45,8 +45,17 @@ def _examine_weights(run: Run) -> Iterator[Finding]:
     if model.weights == "none":
         yield Finding(OK, "weights", "none: the encoder starts from random ones")
         return
+    if model.weights == "zoo":
+        yield Finding(OK, "weights", "zoo: GluonCV's are fetched and checked at the start of stage 1")
+        return
     path = imagenet_file(model.encoder, model.weights)
-    net = Segmenter(model.encoder, run.experiment.classes)
-    net.initialize()
-    load_imagenet(net, Path(path))
-    yield Finding(OK, "weights", f"{path}: all parameters of {model.encoder} (SHA-256 {sha256(Path(path))})")
+    load_imagenet(new_segmenter(run), path)
+    yield Finding(OK, "weights", f"{path}: all parameters of {model.encoder} (SHA-256 {sha256(path)})")
+
+
+def _examine_trainings(run: Run) -> Iterator[Finding]:
+    """Try what a training would refuse at its start."""
+    if run.experiment.bookkeeping.eval_every and run.experiment.data.val is None:
+        yield Finding(ERROR, "training", "bookkeeping.eval_every is set and data.val is not: there is nothing to score")
+    for stage in TRAININGS:
+        run.team.images_per_part(getattr(run.experiment, stage))

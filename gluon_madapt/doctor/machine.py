@@ -4,6 +4,7 @@ import os
 import platform
 import shutil
 from importlib import metadata
+from pathlib import Path
 from typing import Iterator, Tuple
 
 import mxnet as mx
@@ -26,7 +27,7 @@ _MEMORY = {"resnet101": (1.2, 3.5), "vgg16": (2.7, 3.5), "small": (0.3, 0.5)}
 _CHECKPOINT_GIB = {"resnet101": 0.37, "vgg16": 0.95, "small": 0.02}
 # What stage 3 keeps of an image: scores of all classes for every sixteenth pixel, and a label map.
 _CACHE_BYTES_PER_PIXEL, _PROXY_BYTES_PER_PIXEL = 4 / 16, 0.05
-_TRAININGS = ("source", "adversarial", "retrain")
+TRAININGS = ("source", "adversarial", "retrain")
 # Below this much over what is needed, it is tight.
 _AMPLE = 1.5
 
@@ -34,7 +35,12 @@ _AMPLE = 1.5
 def examine_packages() -> Iterator[Finding]:
     """Compare what is installed with what the package asks for."""
     wrong, found = [], []
-    for text in metadata.requires("gluon_madapt") or ():
+    try:
+        requirements = metadata.requires("gluon_madapt") or ()
+    except metadata.PackageNotFoundError:
+        yield Finding(WARNING, "packages", "gluon_madapt is not installed, only found: make setup installs it")
+        return
+    for text in requirements:
         requirement = Requirement(text)
         if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
             continue
@@ -66,12 +72,11 @@ def examine_devices(run: Run) -> Iterator[Finding]:
             yield Finding(OK, "device", f"{context}, compute capability {major}.{minor}")
     on_cpu = run.context.device_type == "cpu"
     if on_cpu:
-        free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / _GIB
-        whose = "the machine has"
+        free, whose = _available_memory() / _GIB, "are available"
     else:
         free = min(mx.context.gpu_memory_info(context.device_id)[0] for context in run.contexts) / _GIB
-        whose = "is free on each GPU"
-    for stage in _TRAININGS:
+        whose = "are free on each GPU"
+    for stage in TRAININGS:
         settings = getattr(run.experiment, stage)
         base, per_megapixel = _MEMORY[run.experiment.model.encoder]
         images = settings.batch_size / number
@@ -89,21 +94,33 @@ def examine_disk(run: Run) -> Iterator[Finding]:
     """Compare the space where the run folder is with what checkpoints, the network pass and proxies take."""
     folder = next(one for one in (run.folder, *run.folder.absolute().parents) if one.exists())
     free = shutil.disk_usage(folder).free / _GIB
-    checkpoints = len(_TRAININGS) * 2.5 * _CHECKPOINT_GIB[run.experiment.model.encoder]
+    checkpoints = len(TRAININGS) * 2.5 * _CHECKPOINT_GIB[run.experiment.model.encoder]
     images = image_count(run, "target") or 0
     width, height = run.experiment.proxies.size or own_size(run, "target")
     own = own_size(run, "target")
     cache = images * run.experiment.classes * width * height * _CACHE_BYTES_PER_PIXEL / _GIB
     proxies = images * own[0] * own[1] * _PROXY_BYTES_PER_PIXEL / _GIB
-    needed = checkpoints + cache + proxies
+    there = sum(path.lstat().st_size for path in run.folder.rglob("*") if path.is_file()) / _GIB
+    needed = max(0.0, checkpoints + cache + proxies - there)
     text = (
-        f"{folder}: {free:.1f} GiB free, about {needed:.1f} GiB needed (checkpoints {checkpoints:.1f}, "
-        f"network pass over {images} images {cache:.1f}, proxies {proxies:.1f})"
+        f"{folder}: {free:.1f} GiB free, about {needed:.1f} GiB more needed (checkpoints {checkpoints:.1f}, "
+        f"network pass over {images} images {cache:.1f}, proxies {proxies:.1f}; {there:.1f} of it there already)"
     )
     level = OK if needed * _AMPLE < free else WARNING if needed < free else ERROR
     yield Finding(level, "disk", text + (": choose another --run-dir, or make room" if level == ERROR else ""))
     if not os.access(folder, os.W_OK):
         yield Finding(ERROR, "disk", f"{folder}: cannot be written to: choose another --run-dir")
+
+
+def _available_memory() -> int:
+    """Return the bytes that this process may still take: what the machine has left, or its container."""
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    available = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+    try:
+        limit, taken = (Path(f"/sys/fs/cgroup/memory.{name}").read_text() for name in ("max", "current"))
+        return min(available, int(limit) - int(taken))
+    except (OSError, ValueError):  # no such file, or "max": no limit
+        return available
 
 
 def _idle_gpu() -> str:

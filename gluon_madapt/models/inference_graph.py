@@ -58,7 +58,8 @@ class InferenceGraph:
         if images.context.device_type != "cpu":
             return
         self._compile(images.shape)
-        difference = max(map(_difference, self._fused(images), self._plain(images)))
+        differences = [_difference(*pair) for pair in zip(self._fused(images), self._plain(images))]
+        difference = float(np.max(differences))  # not a number if one of them is none
         if not difference <= _TOLERANCE:
             self._fused = None
             _log.warning(

@@ -4,6 +4,7 @@ A file is a list of arrays and a list of their names, all little-endian.  It has
 has one beside it, in a file called as the parameter file with ".sha256" at the end, which sha256sum can check, too.
 """
 
+import re
 import struct
 from pathlib import Path
 from typing import BinaryIO, Dict, Tuple
@@ -37,7 +38,11 @@ def read_arrays(path: Path) -> Dict[str, np.ndarray]:
     UserError
         If it is not the file that its checksum is of.
     """
-    with path.open("rb") as file:
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    with file:
         reader = _Reader(file, path.stat().st_size)
         if reader.numbers("<QQ")[0] != _FILE_MAGIC:
             raise NoParameterFileError("it does not begin as one")
@@ -80,7 +85,8 @@ def _check(path: Path) -> None:
     checksum = checksum_of(path)
     if not checksum.is_file():
         return
-    if checksum.read_text(errors="replace").split()[:1] != [sha256(path)]:
+    expected = re.findall(r"\b[0-9a-f]{64}\b", checksum.read_text(errors="replace").lower())
+    if expected != [sha256(path)]:
         raise UserError(f"{path}: was altered after it was written: its SHA-256 is not the one in {checksum}")
 
 
@@ -114,7 +120,11 @@ def _read_array(reader: _Reader) -> np.ndarray:
     if number not in _DTYPES or any(side < 0 for side in shape):
         raise NoParameterFileError(f"an array in it has shape {shape} and a type of number {number}")
     dtype = np.dtype(_DTYPES[number])
-    return np.frombuffer(reader.take(_product(shape) * dtype.itemsize), dtype).reshape(shape)
+    data = reader.take(_product(shape) * dtype.itemsize)
+    try:
+        return np.frombuffer(data, dtype).reshape(shape)
+    except ValueError as error:  # a side of 0 beside one that no array may have
+        raise NoParameterFileError(f"an array in it has shape {shape} ({error})") from None
 
 
 def _read_shape(reader: _Reader) -> Tuple[int, ...]:

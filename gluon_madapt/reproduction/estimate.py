@@ -48,7 +48,7 @@ class Estimate:
 
     def seconds(self, step: Step, iterations_done: int = 0) -> Optional[float]:
         """Return how long what is left of a step will take, or None where the number of its images is unknown."""
-        run, experiment = step.run, step.run.experiment
+        run, experiment = step.run.on_first_device(), step.run.experiment
         if step.scores:
             protocol = protocol_of(run, step.stage, step.multi_scale)
             key = ("score", protocol["short_side"], experiment.data.val)

@@ -4,19 +4,23 @@ Only that counts which the same settings, the same images and the stages before 
 Images that are not there cannot be compared, and are taken for the same.
 """
 
+import logging
 from functools import lru_cache
 from pathlib import Path
-from typing import Dict, NamedTuple, Optional, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 from gluon_madapt.errors import UserError
 from gluon_madapt.hashing import sha256
 from gluon_madapt.reproduction.plan import Plan, Step
+from gluon_madapt.stages.checkpoint import previous_checkpoint
 from gluon_madapt.stages.proxies import METRICS
 from gluon_madapt.stages.records import read_json
 from gluon_madapt.stages.run import CHECKPOINT, Run
 from gluon_madapt.stages.scoring import protocol_of
 
 DONE, TO_FINISH, TO_RUN, REFUSED = "done", "to finish", "to run", "refused"
+
+_log = logging.getLogger(__name__)
 
 _fingerprints: Dict[Tuple, Optional[str]] = {}
 
@@ -90,7 +94,13 @@ def _state(plan: Plan, step: Step, ready: bool) -> State:
         return State(DONE if (folder / METRICS).exists() else TO_RUN)
     if not (folder / CHECKPOINT).exists():
         return State(TO_RUN)
-    done, iterations = step.run.progress(step.stage)
+    try:
+        done, iterations = step.run.progress(step.stage)
+    except UserError as error:
+        if not previous_checkpoint(folder / CHECKPOINT).exists():
+            raise
+        _log.warning("%s: the stage goes on from the one before", error)
+        return State(TO_RUN)
     return State(DONE if done >= iterations else TO_FINISH, done)
 
 
@@ -102,8 +112,10 @@ def _inputs(plan: Plan, step: Step) -> Dict[str, str]:
     else:
         before = plan.steps[step.needs[0]]
         target = fingerprint_of(step.run, "target")
+        made = _made_proxies(before.run if step.stage == "retrain" else step.run)
+        if step.stage != "adversarial" and made.get("left_out"):
+            target = step.run.dataset("target", labelled=False).without(made["left_out"]).fingerprint
         if step.stage == "retrain":
-            made = read_json(before.run.folder / "proxies" / METRICS)
             inputs = {"proxies": made.get("labels_sha256"), "images": target}
         else:
             inputs = {"checkpoint": _hash(before.run.folder / before.stage / CHECKPOINT)}
@@ -112,6 +124,12 @@ def _inputs(plan: Plan, step: Step) -> Dict[str, str]:
             if step.stage == "adversarial":
                 inputs["source"] = fingerprint_of(step.run, "source")
     return {key: value for key, value in inputs.items() if value is not None}
+
+
+def _made_proxies(run: Run) -> Dict[str, Any]:
+    """Return what a run's stage 3 says of what it has made; nothing if it has not."""
+    metrics = run.folder / "proxies" / METRICS
+    return read_json(metrics) if metrics.exists() else {}
 
 
 @lru_cache(maxsize=None)

@@ -64,7 +64,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
             os.fsync(file.fileno())
         if read_meta(partial)["iteration"] != checkpoint.meta["iteration"]:
             raise UserError(f"{partial}: what was read back is not what was written: is the disk failing?")
-        if path.exists():
+        if path.exists() and is_intact(path):
             _keep(path, previous_checkpoint(path))
 
 
@@ -162,10 +162,23 @@ def _verify(path: Path, meta: Dict[str, Any]) -> None:
     """Refuse a file of which a byte is not what was written."""
     if meta["format"] == _OLDEST_FORMAT:
         return
-    with path.open("rb") as file:
-        digest = _digest(file)
-        if file.read() != digest:
-            raise UserError(f"{path}: is no complete checkpoint: it was altered after it was written")
+    if not is_intact(path):
+        raise UserError(f"{path}: is no complete checkpoint: it was altered after it was written")
+
+
+def is_intact(path: Path) -> bool:
+    """Tell whether a file is, byte for byte, a checkpoint that was written; none of before format 2 is known to be.
+
+    Raises
+    ------
+    UserError
+        If it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return os.fstat(file.fileno()).st_size > _DIGEST_BYTES and _digest(file) == file.read()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
 
 
 def parameter_values(network: HybridBlock) -> Dict[str, np.ndarray]:

@@ -119,7 +119,7 @@ class Loop:
         """
         self._read_pending()
         self._learning_rate = learning_rate
-        self._pending = _Pending(self._current, self._names, self._team.total(losses), self._team.finite)
+        self._pending = _Pending(self._current, self._names, self._team.total(losses), dict(self._team.finite))
 
     def over(self, batches: Iterable[Sequence]) -> Iterator[Tuple[int, Sequence]]:
         """Yield the iterations that are left, each with what it is to learn from: a sequence of batches, or of such.
@@ -132,7 +132,7 @@ class Loop:
             try:
                 batch = next(source)
             except UserError:
-                if self._team.leads and iteration > self._saved:
+                if iteration > self._saved and self._team.workers == 1:  # others wait for this one's next batch
                     self._save(iteration)
                     _log.warning("%s: saved after iteration %d", self._stage, iteration)
                 raise
@@ -170,17 +170,24 @@ class Loop:
         stopping = self._team.stopping
         if self._logs(done):
             self._log(done, bar)
-        if self._team.leads:
-            if self._score and (last or done % every.eval_every == 0):
-                self._last_score = self._score(self._networks["segmenter"])
-                self._log_file.append({"iteration": done, "val": self._last_score})
-            if last or done % every.checkpoint_every == 0 or stopping:
-                self._save(done)
+        if self._team.leads and self._score and (last or done % every.eval_every == 0):
+            self._score_now(done)
+        if last or done % every.checkpoint_every == 0 or stopping:
+            self._save(done)
         if stopping and not last:
             self._team.wait_for_all()  # none may end, and be taken for one that failed, while another saves
             number = self._signal or signal.SIGTERM
-            _log.warning("%s: stopped by signal %d; saved after iteration %d", self._stage, number, done)
+            if self._team.leads:
+                _log.warning("%s: stopped by signal %d; saved after iteration %d", self._stage, number, done)
             sys.exit(128 + number)
+
+    def _score_now(self, done: int) -> None:
+        try:
+            self._last_score = self._score(self._networks["segmenter"])
+        except Exception:  # a broken val image, say, which is no reason to lose what was learnt
+            self._save(done)
+            raise
+        self._log_file.append({"iteration": done, "val": self._last_score})
 
     def _logs(self, done: int) -> bool:
         return done == self.iterations or done % self._bookkeeping.log_every == 0
@@ -228,6 +235,9 @@ class Loop:
 
     def _save(self, done: int) -> None:
         self._read_pending()  # a state that is not finite must not replace a good one
+        self._saved = done
+        if not self._team.leads:
+            return
         meta = {
             "stage": self._stage,
             "iteration": done,
@@ -237,28 +247,29 @@ class Loop:
             "seed": self._run.experiment.seed,
             "code": self._versions,
             "replaced": self._replaced,
+            "window": self._window,
         }
         self._state.save(meta)
-        self._saved = done
 
     def _resume(self) -> None:
         meta = self._state.resume()
+        self.start = self._saved = 0 if meta is None else meta["iteration"]
+        self._last_score = self._log_file.forget_after(self.start)
         if meta is None:
             return
-        self.start = self._saved = meta["iteration"]
         self._versions = with_this_code(meta.get("code", ()))
-        self._replaced = meta.get("replaced", {})
-        self._last_score = self._log_file.forget_after(self.start)
+        self._replaced, self._window = meta.get("replaced", {}), meta.get("window", [])
         _log.info("%s: continues after iteration %d", self._stage, self.start)
 
     def _finish(self) -> None:
-        """Leave the finished network and its metrics, unless a process before this one has."""
+        """Leave the finished network and its metrics, unless there is nothing that this process has trained."""
         if not self._team.leads:
             return
         parameters, metrics = self._folder / "segmenter.params", self._folder / "metrics.json"
-        if not (parameters.exists() and checksum_of(parameters).exists()):
+        trained = self.start < self.iterations
+        if trained or not (parameters.exists() and checksum_of(parameters).exists()):
             write_arrays(parameters, parameter_values(self._networks["segmenter"]))
-        if not metrics.exists():
+        if trained or not metrics.exists():
             facts = {
                 "stage": self._stage,
                 "iterations": self.iterations,

@@ -72,7 +72,7 @@ def make_proxies(
     FailureError
         If what the networks return for an image is not finite.
     """
-    run.alone("make proxies in a process of its own, or give several --shard I/N")
+    run = run.alone("make proxies in a process of its own, or give several --shard I/N")
     runs = [run, *(_run_at(run, shares) for shares in dict.fromkeys(also))]
     target, left_out = readable_target(run)
     truth = truth_of(run, target) if audit else None

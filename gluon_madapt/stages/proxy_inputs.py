@@ -1,5 +1,6 @@
 """What stage 3 labels: the target images that can be read, and their true labels for an audit."""
 
+import logging
 from pathlib import Path
 from typing import Dict, Optional, Sequence, Tuple
 
@@ -9,6 +10,8 @@ from gluon_madapt.data import Dataset, proxy_path
 from gluon_madapt.errors import UserError
 from gluon_madapt.stages.proxy_labels import Truth
 from gluon_madapt.stages.run import Run
+
+_log = logging.getLogger(__name__)
 
 
 def readable_target(run: Run) -> Tuple[Dataset, Sequence[str]]:
@@ -29,7 +32,15 @@ def truth_of(run: Run, target: Dataset) -> Truth:
 
     def read(index: int) -> Optional[np.ndarray]:
         name = target.samples[index].name
-        return labelled.label(places[name]) if name in places else None
+        if name not in places:
+            return None
+        try:
+            return labelled.label(places[name])
+        except UserError as error:
+            if run.experiment.data.on_error == "stop":
+                raise
+            _log.warning("%s: left out of the audit", error)
+            return None
 
     return read
 

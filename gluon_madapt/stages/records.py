@@ -40,7 +40,10 @@ def read_json(path: Path) -> Dict[str, Any]:
 
 def read_log(path: Path) -> List[Dict[str, Any]]:
     """Return the entries of a log, one JSON object a line; a line that was cut off is left out, and no log is empty."""
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}): {DAMAGED}") from None
     return [entry for entry in map(_parsed, lines) if isinstance(entry, dict)]
 
 

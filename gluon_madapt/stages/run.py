@@ -1,5 +1,6 @@
 """A run folder: where a stage finds what came before it and leaves what it makes."""
 
+import copy
 import datetime
 import fcntl
 from functools import cached_property
@@ -86,8 +87,14 @@ class Run:
         """
         if is_one_of_several():
             raise UserError(f"DMLC_ROLE is set, and this is no training: {instead}")
-        self.contexts = self.contexts[:1]
-        return self
+        return self.on_first_device()
+
+    def on_first_device(self) -> "Run":
+        """Return the same run for work that is not divided."""
+        run = copy.copy(self)
+        run.contexts = self.contexts[:1]
+        run.__dict__.pop("team", None)
+        return run
 
     @property
     def classes(self) -> ClassSet:

@@ -67,8 +67,8 @@ class Team:
         self._summed: List[Parameter] = []
         self._stop = False
         self._stopping: Optional[nd.NDArray] = None
-        if not self.leads:  # the others say what the first one says, but for errors
-            logging.getLogger("gluon_madapt").setLevel(logging.ERROR)
+        if not self.leads:  # the others say what the first one says, but for warnings
+            logging.getLogger("gluon_madapt").setLevel(logging.WARNING)
         if store:
             self._agree_on({key: np.zeros(length, np.float32) for key, length in _LENGTHS.items()})
 

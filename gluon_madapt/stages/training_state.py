@@ -9,6 +9,7 @@ from mxnet.gluon import HybridBlock, Trainer
 from gluon_madapt.errors import UserError
 from gluon_madapt.stages.checkpoint import (
     Checkpoint,
+    is_intact,
     load_network,
     load_trainer,
     network_arrays,
@@ -80,6 +81,8 @@ class TrainingState:
         try:
             return self.path, read_checkpoint(self.path)
         except UserError as error:
+            if is_intact(self.path):  # then it is for want of memory, say, that it cannot be read
+                raise
             if not previous.exists():
                 raise UserError(f"{error}: there is none before it: give --fresh to start over") from None
             checkpoint = read_checkpoint(previous)
