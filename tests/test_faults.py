@@ -23,7 +23,7 @@ TRAININGS = ("source", "adversarial", "retrain")
 BEFORE = {"source": (), "adversarial": ("source",), "proxies": ("source", "adversarial")}
 BEFORE["retrain"] = (*BEFORE["proxies"], "proxies")
 FUNCTIONS = {"source": train_source, "adversarial": train_adversarial, "proxies": make_proxies, "retrain": retrain}
-KILLS = 20
+KILLS, ITERATIONS = 20, 80
 
 
 def command(stage, folder, settings):
@@ -70,7 +70,7 @@ def settings(world, iterations):
 @pytest.mark.parametrize("stage", [*TRAININGS, "proxies"])
 def test_kill_9_at_random_moments(stage, world, before, tmp_path, record_property):
     short = [*settings(world, 1), *(f"{one}.iterations=1" for one in TRAININGS if one != stage)]
-    words = short + [f"{stage}.iterations=300"] if stage in TRAININGS else short
+    words = short + [f"{stage}.iterations={ITERATIONS}"] if stage in TRAININGS else short
     straight, killed = (linked(before, stage, tmp_path / name) for name in ("straight", "killed"))
     began = time.monotonic()
     finish(command(stage, straight, words))
@@ -98,7 +98,7 @@ def compare(stage, straight, killed):
     one, two = straight / stage, killed / stage
     if stage in TRAININGS:
         assert_same(one / "checkpoint.npz", two / "checkpoint.npz")
-        assert [entry["iteration"] for entry in read_log(two / "log.jsonl")] == list(range(1, 301))
+        assert [entry["iteration"] for entry in read_log(two / "log.jsonl")] == list(range(1, ITERATIONS + 1))
         return
     names = sorted(path.relative_to(one) for path in (one / "labels").rglob("*.png"))
     assert names
