@@ -24,9 +24,6 @@ from gluon_madapt.labels import IGNORE
 
 Losses = Dict[str, nd.NDArray]
 
-# MXNet's operator has room for 200 arrays, and writes past its end when it is given more.
-_ARRAYS_AT_ONCE = 100
-
 # What workers tell each other in an iteration, beside gradients: labelled pixels and whether to stop; their losses,
 # with room for more than any stage has.
 _COUNTS, _LOSSES = "counts", "losses"
@@ -235,9 +232,10 @@ def _learning(trainer: Trainer) -> List[Tuple[int, Parameter]]:
 def _all_finite(arrays: Sequence[nd.NDArray]) -> nd.NDArray:
     """Return whether all values of arrays are finite, (1,): 1 or 0."""
     flag = nd.ones((1,), ctx=arrays[0].context)
-    for start in range(0, len(arrays), _ARRAYS_AT_ONCE):
-        some = arrays[start : start + _ARRAYS_AT_ONCE]
-        nd.multi_all_finite(*some, num_arrays=len(some), init_output=False, out=flag)
+    for array in arrays:
+        # Not the operator for several at once: it takes the time of the largest for each, and 200 are its limit, past
+        # which it writes where it should not.
+        nd.all_finite(array, init_output=False, out=flag)
     return flag
 
 
