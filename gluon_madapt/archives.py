@@ -1,5 +1,11 @@
-"""NumPy archives (.npz) of arrays alone: written without a fuss when the disk is full, read without unpickling."""
+"""NumPy archives (.npz) of arrays alone, which end with the SHA-256 of themselves; nothing in them is ever unpickled.
 
+The archive's own checksums are not enough: where an altered directory says that an array is longer than it is, they are
+never compared.
+"""
+
+import hashlib
+import os
 import tokenize
 import zipfile
 import zlib
@@ -27,29 +33,51 @@ _DAMAGED = (
 )
 
 
+_DIGEST_BYTES = 64
+
+
 class DamagedArchiveError(ValueError):
     """The file is missing, is no archive, or was cut off or altered; the message says in one line what came of it."""
 
 
 def write_archive(file: BinaryIO, arrays: Dict[str, np.ndarray]) -> None:
-    """Write an archive like `numpy.savez`, whose own, on a full disk, goes on to complain after the error."""
+    """Write an archive to a file that is open and empty; its comment is the SHA-256 of all bytes before.
+
+    Otherwise like `numpy.savez`, whose own, on a full disk, goes on to complain after the error.
+    """
     with zipfile.ZipFile(file, "w") as archive:
+        archive.comment = b"0" * _DIGEST_BYTES
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
+    file.flush()
+    with Path(file.name).open("rb+") as again:
+        digest = _digest(again)
+        again.seek(-_DIGEST_BYTES, os.SEEK_END)
+        again.write(digest)
 
 
-def read_archive(path: Path, wanted: Callable[[str], bool] = lambda name: True) -> Dict[str, np.ndarray]:
+def is_intact(path: Path) -> bool:
+    """Tell whether a file is, byte for byte, an archive that `write_archive` wrote; an OSError if it cannot be read."""
+    with path.open("rb") as file:
+        return os.fstat(file.fileno()).st_size > _DIGEST_BYTES and _digest(file) == file.read()
+
+
+def read_archive(
+    path: Path, wanted: Callable[[str], bool] = lambda name: True, verified: bool = True
+) -> Dict[str, np.ndarray]:
     """Read the arrays of an archive whose names are wanted.
 
     Raises
     ------
     DamagedArchiveError
-        If the file cannot be read as one; each array's bytes are compared with a checksum.
+        If the file cannot be read as one, or, to be ``verified``, is not what its SHA-256 is of.
     """
     try:
         if not zipfile.is_zipfile(path):
             raise ValueError("no archive" if path.exists() else "no such file")
+        if verified and not is_intact(path):
+            raise ValueError("it was altered after it was written")
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files if wanted(name)}
         if not all(isinstance(array, np.ndarray) for array in arrays.values()):
@@ -57,6 +85,20 @@ def read_archive(path: Path, wanted: Callable[[str], bool] = lambda name: True) 
         return arrays
     except _DAMAGED as error:
         raise DamagedArchiveError(" ".join(str(error).split()) or type(error).__name__) from None
+
+
+def _digest(file: BinaryIO) -> bytes:
+    """Return the SHA-256 of all bytes but those of the digest, in hexadecimal digits."""
+    left = file.seek(0, os.SEEK_END) - _DIGEST_BYTES
+    file.seek(0)
+    found = hashlib.sha256()
+    while left > 0:
+        block = file.read(min(left, 1 << 20))
+        if not block:
+            break
+        found.update(block)
+        left -= len(block)
+    return found.hexdigest().encode()
 
 
 def array_names(path: Path) -> List[str]:

@@ -23,6 +23,7 @@ def main():
     write_arrays(CORPUS / "parameters" / "types.params", types)
     (CORPUS / "parameters" / "types.params.sha256").unlink()
     meta = {"iteration": 3, "stage": "source", "encoder": "small", "classes": 19}
+    (CORPUS / "checkpoint" / "small.npz").unlink(missing_ok=True)  # no previous one beside it
     write_checkpoint(CORPUS / "checkpoint" / "small.npz", Checkpoint(meta, {"segmenter/x": np.arange(6.0)}))
     cache = MapCache(CORPUS / "cache", ["small.png"], {"discriminators": ["D1", "D2"]})
     maps = [rng.random((1, 2), dtype=np.float32) for _ in range(2)]

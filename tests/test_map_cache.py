@@ -1,16 +1,18 @@
 """The network's stored maps: shards of them, where they came from, and who may write them."""
 
+import itertools
 import json
 import shutil
 import subprocess
 
+import numpy as np
 import pytest
 from proxy_runs import IMAGES, cache_of, command, made
 from small_experiments import small_experiment
 
 from gluon_madapt.errors import UserError
 from gluon_madapt.stages import Run, make_proxies, network_pass
-from gluon_madapt.stages.map_cache import MapCache, Shard
+from gluon_madapt.stages.map_cache import MapCache, Shard, StoredMaps
 
 
 def test_shards_side_by_side_make_the_maps_of_one_process(trained, tiny_world, tmp_path):
@@ -119,3 +121,15 @@ def test_a_complete_cache_that_cannot_be_written_is_used_all_the_same(run, copie
     shutil.rmtree(copied / "proxies")
     with pytest.raises(UserError, match=r"cannot be written \(Permission denied\): choose another --cache"):
         make_proxies(run, cache=cache)
+
+
+def test_no_altered_byte_is_accepted(tmp_path):
+    """Not of the directory either: an array that it says is longer is never read to the end, where zip would notice."""
+    cache = MapCache(tmp_path, ["a.png"], {"discriminators": []})
+    cache.write(0, StoredMaps((8, 16), [], np.zeros((1, 2, 2), np.float32)), Shard())
+    (path,) = tmp_path.glob("*.npz")
+    whole = path.read_bytes()
+    for place, bit in itertools.product(range(len(whole)), (1, 128)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ bit]) + whole[place + 1 :])
+        with pytest.raises(UserError, match="is missing or damaged"):
+            cache.read(0)

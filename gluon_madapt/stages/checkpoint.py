@@ -5,17 +5,17 @@ A checkpoint is an uncompressed NumPy archive: arrays under "NETWORK/KEY" (keys 
 bytes before, and nothing in it is ever unpickled.
 """
 
-import hashlib
 import json
 import os
 import zipfile
 from pathlib import Path
-from typing import Any, BinaryIO, Callable, Dict, List, NamedTuple, Set
+from typing import Any, Callable, Dict, List, NamedTuple, Set
 
 import numpy as np
 from mxnet import nd
 from mxnet.gluon import HybridBlock, Trainer
 
+from gluon_madapt import archives
 from gluon_madapt.archives import DamagedArchiveError, array_names, read_archive, write_archive
 from gluon_madapt.atomic import PARTIAL, replace_atomically
 from gluon_madapt.errors import UserError
@@ -23,7 +23,6 @@ from gluon_madapt.errors import UserError
 FORMAT = 2
 # Before format 2 the archive's own checksum of each array was all there was.
 _OLDEST_FORMAT = 1
-_DIGEST_BYTES = 64
 
 
 class Checkpoint(NamedTuple):
@@ -55,13 +54,6 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     with replace_atomically(path) as partial:
         with partial.open("wb") as file:
             write_archive(file, {"meta": np.frombuffer(meta.encode(), dtype=np.uint8), **checkpoint.arrays})
-        with zipfile.ZipFile(partial, "a") as archive:
-            archive.comment = b"0" * _DIGEST_BYTES
-        with partial.open("rb+") as file:
-            digest = _digest(file)
-            file.seek(-_DIGEST_BYTES, os.SEEK_END)
-            file.write(digest)
-            os.fsync(file.fileno())
         if read_meta(partial)["iteration"] != checkpoint.meta["iteration"]:
             raise UserError(f"{partial}: what was read back is not what was written: is the disk failing?")
         if path.exists() and is_intact(path):
@@ -83,20 +75,6 @@ def _keep(path: Path, previous: Path) -> None:
         path.replace(previous)
         return
     link.replace(previous)
-
-
-def _digest(file: BinaryIO) -> bytes:
-    """Return the SHA-256 of all bytes but those of the digest, in hexadecimal digits."""
-    left = file.seek(0, os.SEEK_END) - _DIGEST_BYTES
-    file.seek(0)
-    found = hashlib.sha256()
-    while left > 0:
-        block = file.read(min(left, 1 << 20))
-        if not block:
-            break
-        found.update(block)
-        left -= len(block)
-    return found.hexdigest().encode()
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -142,7 +120,7 @@ def _read_arrays(path: Path, wanted: Callable[[str], bool]) -> Dict[str, np.ndar
     if not path.is_file():
         raise UserError(f"{path}: no such checkpoint")
     try:
-        return read_archive(path, wanted)
+        return read_archive(path, wanted, verified=False)  # `_verify` is told whether there is a digest
     except DamagedArchiveError as error:
         raise UserError(f"{path}: is no complete checkpoint of this project ({error})") from None
 
@@ -175,8 +153,7 @@ def is_intact(path: Path) -> bool:
         If it cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            return os.fstat(file.fileno()).st_size > _DIGEST_BYTES and _digest(file) == file.read()
+        return archives.is_intact(path)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
 

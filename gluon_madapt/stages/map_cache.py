@@ -23,7 +23,7 @@ from gluon_madapt.stages.records import read_json, write_json
 from gluon_madapt.stages.run import move_aside
 
 CACHE = "cache"
-_FORMAT = 2
+_FORMAT = 3
 _MADE_FROM = "inputs.json"
 
 _log = logging.getLogger(__name__)
