@@ -175,11 +175,7 @@ def test_the_tool_says_what_it_read_and_wrote(state, tmp_path, capsys):
     printed = capsys.readouterr().out
     for part in (sha256(given), sha256(out), "522 converted, 104 counters", f"{{encoder: resnet101, weights: {out}}}"):
         assert part in printed
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "resnet101.params",
-        "resnet101.params.sha256",
-        "resnet101.safetensors",
-    ]
+    assert {path.suffix for path in tmp_path.iterdir()} == {".params", ".sha256", ".safetensors"}
 
 
 @pytest.mark.parametrize("content", [b"", b"text", bytes(100), b"\xff" * 100])
