@@ -52,6 +52,17 @@ def test_labels(kind, tmp_path):
         np.testing.assert_array_equal(read_label(path, "gta5", class_set(19)), expected)
 
 
+def test_a_png_whose_pixels_were_altered_is_refused(tmp_path):
+    """A decoder would return other pixels, or other labels, without a word."""
+    path, whole = tmp_path / "a.png", encoded(np.random.default_rng(0).integers(0, 19, (32, 32), dtype=np.uint8))
+    start = whole.index(b"IDAT") + 4
+    for place in range(start, whole.index(b"IEND") - 8):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        for read in (read_image, lambda one: read_label(one, "gta5", class_set(19))):
+            with pytest.raises(UserError, match="it was altered, as a checksum in it says"):
+                read(path)
+
+
 @pytest.mark.parametrize("kind", [*IMAGES, *LABELS])
 def test_the_document_has_a_line_for_each(kind):
     assert any(line.startswith(f"| {kind} |") for line in DOCUMENT.splitlines())
