@@ -60,7 +60,7 @@ class ClassSet(NamedTuple):
     @property
     def subset_13(self) -> Tuple[int, ...]:
         """Train ids behind mIoU* of the SYNTHIA protocol; empty for any other class set."""
-        if len(self) != 16:
+        if self.names != class_set(16).names:
             return ()
         return tuple(i for i, name in enumerate(self.names) if name not in _NOT_IN_13)
 

@@ -3,7 +3,7 @@
 import logging
 import zipfile
 from pathlib import Path
-from typing import Dict
+from typing import Dict, Optional, Tuple
 
 import numpy as np
 from mxnet import nd
@@ -43,6 +43,20 @@ def load_released(net, path: Path) -> None:
     if problem:
         raise UserError(f"{path}: does not fit this network{_mistaken_for_this(net, stored)}: {problem}")
     _assign(params, stored, path)
+
+
+def recognize_segmenter(path: Path) -> Tuple[str, int]:
+    """Return the encoder and the number of classes of the segmenter in a parameter file.
+
+    Raises
+    ------
+    UserError
+        If there is no such file, or it is of no segmenter of this project.
+    """
+    found = _segmenter_of(read_parameters(path))
+    if found is None:
+        raise UserError(f"{path}: holds no segmenter: expected a checkpoint of this project, or a released one")
+    return found
 
 
 def load_imagenet(net, path: Path) -> None:
@@ -107,19 +121,25 @@ def _kind(path: Path) -> str:
     return " but an archive, as checkpoints of this project are" if zipfile.is_zipfile(path) else ""
 
 
+def _segmenter_of(stored: Dict[str, nd.NDArray]) -> Optional[Tuple[str, int]]:
+    """Return the encoder and the number of classes of the segmenter that the parameters are of, or None."""
+    if _CLASSIFIER_BIAS in stored:
+        classes = stored[_CLASSIFIER_BIAS].shape[0]
+        for encoder in ENCODERS:
+            if Segmenter(encoder, classes)._collect_params_with_prefix().keys() == stored.keys():
+                return encoder, classes
+    return None
+
+
 def _mistaken_for_this(net, stored: Dict[str, nd.NDArray]) -> str:
     """Say of what other segmenter the parameters are: of another encoder or number of classes."""
-    if _CLASSIFIER_BIAS not in stored:
+    found = _segmenter_of(stored)
+    if found in (None, (net.encoder_name, net.num_classes)):
         return ""
-    classes = stored[_CLASSIFIER_BIAS].shape[0]
-    for encoder in ENCODERS:
-        names = Segmenter(encoder, classes)._collect_params_with_prefix().keys()
-        if names == stored.keys() and (encoder, classes) != (net.encoder_name, net.num_classes):
-            return (
-                f", of encoder {net.encoder_name} and {net.num_classes} classes, "
-                f"but one of encoder {encoder} and {classes} classes"
-            )
-    return ""
+    return (
+        f", of encoder {net.encoder_name} and {net.num_classes} classes, "
+        f"but one of encoder {found[0]} and {found[1]} classes"
+    )
 
 
 def _mistaken_for(encoder: str, stored: Dict) -> str:

@@ -28,8 +28,8 @@ _OLDEST_FORMAT = 1
 class Checkpoint(NamedTuple):
     """``arrays`` are parameters and optimiser states; ``meta`` says of what.
 
-    Its keys are stage, iteration, iterations, encoder, classes, seed, code (the versions behind it)
-    and arrays (their number).
+    Its keys are iteration, iterations, code (the versions behind it), arrays (their number), and what
+    `gluon_madapt.stages.trained.description_of` says of the model.
     """
 
     meta: Dict[str, Any]

@@ -21,6 +21,7 @@ from gluon_madapt.stages.checkpoint import parameter_values
 from gluon_madapt.stages.records import write_json
 from gluon_madapt.stages.run import CHECKPOINT, Run
 from gluon_madapt.stages.team import Losses
+from gluon_madapt.stages.trained import description_of
 from gluon_madapt.stages.training_log import TrainingLog
 from gluon_madapt.stages.training_state import TrainingState
 
@@ -244,12 +245,9 @@ class Loop:
         if not self._team.leads:
             return
         meta = {
-            "stage": self._stage,
+            **description_of(self._run, self._stage),
             "iteration": done,
             "iterations": self.iterations,
-            "encoder": self._run.experiment.model.encoder,
-            "classes": self._run.experiment.classes,
-            "seed": self._run.experiment.seed,
             "code": self._versions,
             "window": self._window,
             **self._replacements(),

@@ -2,7 +2,7 @@
 
 import zipfile
 from pathlib import Path
-from typing import Dict, Optional, Tuple
+from typing import Dict, Optional, Sequence, Tuple
 
 import mxnet as mx
 from mxnet.gluon import HybridBlock
@@ -19,11 +19,15 @@ from gluon_madapt.stages.run import Run
 
 def new_segmenter(run: Run) -> Segmenter:
     """Build a segmenter, random from the seed."""
-    experiment = run.experiment
-    net = Segmenter(experiment.model.encoder, experiment.classes, synchronized=_synchronized(run))
-    _initialize(net, run)
-    net(mx.nd.zeros((1, 3, 64, 64), ctx=run.context))  # settles the shapes that GluonCV leaves open
+    net = Segmenter(run.experiment.model.encoder, len(run.classes), synchronized=_synchronized(run))
+    initialize_segmenter(net, run.contexts, run.experiment.seed)
     return net
+
+
+def initialize_segmenter(net: Segmenter, contexts: Sequence[mx.Context], seed: int = 0) -> None:
+    """Give a segmenter random parameters on some devices."""
+    _initialize(net, contexts, seed)
+    net(mx.nd.zeros((1, 3, 64, 64), ctx=contexts[0]))  # settles the shapes that GluonCV leaves open
 
 
 def imagenet_segmenter(run: Run) -> Tuple[Segmenter, str]:
@@ -48,14 +52,14 @@ def new_discriminators(run: Run, number: int, mid_channels: int) -> Dict[str, Di
     channels = {"D1": FEATURE_CHANNELS, "D2": mid_channels}
     networks = {name: Discriminator(channels[name], HALVINGS[name]) for name in list(channels)[:number]}
     for network in networks.values():
-        _initialize(network, run)
+        _initialize(network, run.contexts, run.experiment.seed)
     return networks
 
 
 def load_segmenter(run: Run, path: Path, checkpoint: Optional[Checkpoint] = None) -> Segmenter:
     """Build the segmenter of a checkpoint of this project; it must be of the experiment's encoder and classes."""
     checkpoint = checkpoint or read_checkpoint(path)
-    expected = {"encoder": run.experiment.model.encoder, "classes": run.experiment.classes}
+    expected = {"encoder": run.experiment.model.encoder, "classes": len(run.classes)}
     for key, value in expected.items():
         found = checkpoint.meta.get(key)
         if found != value:
@@ -82,9 +86,9 @@ def load_any_segmenter(run: Run, path: Path) -> Tuple[Segmenter, Checkpoint]:
     return net, Checkpoint({"stage": "retrain"}, {})
 
 
-def _initialize(network: HybridBlock, run: Run) -> None:
-    mx.random.seed(run.experiment.seed)
-    network.initialize(mx.init.Xavier(rnd_type="gaussian", factor_type="in", magnitude=2), ctx=run.contexts)
+def _initialize(network: HybridBlock, contexts: Sequence[mx.Context], seed: int) -> None:
+    mx.random.seed(seed)
+    network.initialize(mx.init.Xavier(rnd_type="gaussian", factor_type="in", magnitude=2), ctx=list(contexts))
 
 
 def _synchronized(run: Run) -> int:
