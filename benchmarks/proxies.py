@@ -26,9 +26,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "tests"))
 from brute_force import divided_labels, sorted_thresholds, whole_images
 
-from gluon_madapt.config import load_experiment
+from gluon_madapt.config import Data, load_experiment
 from gluon_madapt.data import normalize, open_dataset, resize_image
-from gluon_madapt.labels import class_set
 from gluon_madapt.models.interpolation import resize_like
 from gluon_madapt.models.upsampling import probability_blocks
 from gluon_madapt.proxies import Shares, compute_thresholds, label_image
@@ -239,7 +238,7 @@ def random_networks():
 
 def real_maps(cityscapes):
     networks = random_networks()
-    images = open_dataset("cityscapes", cityscapes, "train", class_set(CLASSES), labelled=False)
+    images = open_dataset(Data(dataset="cityscapes", root=str(cityscapes)))
     seen = [normalize(resize_image(images.image(index), SMALL[::-1])) for index in range(len(images))]
     return [networks.maps(one, FULL) for one in seen]
 

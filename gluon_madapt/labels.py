@@ -1,14 +1,16 @@
-"""Train ids, names and colours of the classes, and the label-id maps of GTA5, SYNTHIA and Cityscapes.
+"""Train ids, names and colours of the classes, and what label ids mean: those of GTA5, SYNTHIA and Cityscapes.
 
 A *label id* is what a dataset stores in its label files; a *train id* (0 to L-1, or 255 for "ignored") is what the
 networks predict.  GTA5 uses the label ids of Cityscapes; SYNTHIA has its own.
 """
 
-from typing import Dict, NamedTuple, Sequence, Tuple
+from typing import Dict, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
 IGNORE = 255
+# Ids, or ranges of them, that a message names.
+_LISTED = 8
 
 # name, Cityscapes label id, SYNTHIA label id, colour (RGB), in the order of the 19 Cityscapes train ids.
 _CLASSES = (
@@ -65,6 +67,36 @@ class ClassSet(NamedTuple):
         return tuple(i for i, name in enumerate(self.names) if name not in _NOT_IN_13)
 
 
+class LabelMap(NamedTuple):
+    """What becomes of the label ids in the files of a dataset.
+
+    Attributes
+    ----------
+    dataset : str
+        Its name, for messages.
+    train_ids : dict of int to int
+        The train id of each label id that is of a class.
+    ignored : tuple of int, optional
+        Other label ids that may occur and become 255; None for all others.
+    in_colour : bool
+        Whether a label id is a colour, 0xRRGGBB.
+    mend : str
+        What to do about other ids, for messages.
+    """
+
+    dataset: str
+    train_ids: Dict[int, int]
+    ignored: Optional[Tuple[int, ...]]
+    in_colour: bool = False
+    mend: str = ""
+
+
+def label_map(dataset: str, classes: ClassSet) -> LabelMap:
+    """Return the label map of "gta5", "synthia" or "cityscapes"."""
+    train_ids = {label_id: train_id for train_id, label_id in enumerate(classes.label_ids[dataset])}
+    return LabelMap(dataset, train_ids, tuple(one for one in KNOWN_IDS[dataset] if one not in train_ids))
+
+
 def class_set(num_classes: int) -> ClassSet:
     """Return the 19 classes of GTA5 to Cityscapes or the 16 of SYNTHIA to Cityscapes (Table 2's order).
 
@@ -87,15 +119,15 @@ def class_set(num_classes: int) -> ClassSet:
     )
 
 
-def decode_ids(raw: np.ndarray, dataset: str, classes: ClassSet) -> np.ndarray:
-    """Turn a dataset's label ids into train ids.
+def decode_ids(raw: np.ndarray, labels: LabelMap) -> np.ndarray:
+    """Turn label ids into train ids.
 
     Parameters
     ----------
     raw : np.ndarray
         Label ids, (H, W), unsigned integers as read from the file.
-    dataset : str
-        "gta5", "synthia" or "cityscapes".
+    labels : LabelMap
+        What they mean.
 
     Returns
     -------
@@ -105,19 +137,24 @@ def decode_ids(raw: np.ndarray, dataset: str, classes: ClassSet) -> np.ndarray:
     Raises
     ------
     ValueError
-        If a value is none of the dataset's known ids.
+        If a value is none that the map has.
     """
-    if raw.size and int(raw.max()) > 255:
-        raise ValueError(_unknown_ids(np.unique(raw[raw > 255]), dataset))
-    known, table = _tables(dataset, classes)
-    raw = raw.astype(np.uint8, copy=False)
-    if not known[raw].all():
-        raise ValueError(_unknown_ids(np.unique(raw[~known[raw]]), dataset))
-    return table[raw]
+    ids = np.array(sorted({*labels.train_ids, *(labels.ignored or ())}))
+    in_a_table = raw.dtype == np.uint8  # of what becomes of all values: much faster
+    values = np.arange(256) if in_a_table else raw
+    places = np.searchsorted(ids, values).clip(max=len(ids) - 1)
+    known = ids[places] == values
+    train_ids = np.array([labels.train_ids.get(one, IGNORE) for one in ids.tolist()], dtype=np.uint8)
+    decoded = np.where(known, train_ids[places], np.uint8(IGNORE))
+    if in_a_table:
+        known, decoded = known[raw], decoded[raw]
+    if labels.ignored is not None and not known.all():
+        raise ValueError(_unknown_ids(np.unique(raw[~known]), labels))
+    return decoded
 
 
 def encode_ids(train_ids: np.ndarray, dataset: str, classes: ClassSet, ignored: int = 0) -> np.ndarray:
-    """Inverse of `decode_ids`: (H, W) uint8 label ids, with ``ignored`` written where the train id is 255."""
+    """Inverse of `decode_ids` for a published dataset: (H, W) uint8 label ids, ``ignored`` where a train id is 255."""
     table = np.full(256, ignored, dtype=np.uint8)
     table[: len(classes)] = classes.label_ids[dataset]
     return table[train_ids]
@@ -130,17 +167,20 @@ def colourize(train_ids: np.ndarray, classes: ClassSet) -> np.ndarray:
     return palette[train_ids]
 
 
-def _tables(dataset: str, classes: ClassSet) -> Tuple[np.ndarray, np.ndarray]:
-    known = np.zeros(256, dtype=bool)
-    known[list(KNOWN_IDS[dataset])] = True
-    table = np.full(256, IGNORE, dtype=np.uint8)
-    table[list(classes.label_ids[dataset])] = np.arange(len(classes))
-    return known, table
+def _unknown_ids(values: Sequence[int], labels: LabelMap) -> str:
+    known = sorted({*labels.train_ids, *labels.ignored})
+    return (
+        f"holds label ids that {labels.dataset} does not have ({_listed(values.tolist(), labels)}): "
+        f"expected {_listed(known, labels)}{labels.mend}"
+    )
 
 
-def _unknown_ids(values: Sequence[int], dataset: str) -> str:
-    listed = ", ".join(str(int(v)) for v in values[:5]) + (", ..." if len(values) > 5 else "")
-    known = KNOWN_IDS[dataset]
-    extra = " and 255" if known[-1] == 255 else ""
-    last = known[-2] if extra else known[-1]
-    return f"holds label ids that {dataset} does not have ({listed}): expected {known[0]} to {last}{extra}"
+def _listed(ids: Sequence[int], labels: LabelMap) -> str:
+    """Return ids as text: those in a row as one range, and only the first few of many."""
+    if labels.in_colour:
+        parts = [f"#{one:06x}" for one in ids]
+    else:
+        starts = [one for one in ids if one - 1 not in ids]
+        ends = [one for one in ids if one + 1 not in ids]
+        parts = [f"{first} to {last}" if last > first else str(first) for first, last in zip(starts, ends)]
+    return ", ".join(parts[:_LISTED]) + (", ..." if len(parts) > _LISTED else "")

@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 import gluon_madapt.models  # noqa: F401 - GluonCV then imports where there is PyTorch, too
+from gluon_madapt.config import Data
+from gluon_madapt.data import open_dataset
+from gluon_madapt.labels import class_set, label_map
 from gluon_madapt.miniworld import make_miniworld
 
 pytest_plugins = ["proxy_runs"]
@@ -14,6 +17,12 @@ ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests" / "golden"
 # A few real labelled Cityscapes images, in that dataset's layout; never part of this project.
 REAL = Path(os.environ.get("GLUON_MADAPT_CITYSCAPES", ROOT.parent / "shared" / "real" / "cityscapes"))
+
+
+def opened(dataset, root, split="train", classes=None):
+    """Open a dataset in its published layout; with labels if ``classes``, their number, is given."""
+    labels = label_map(dataset, class_set(classes)) if classes else None
+    return open_dataset(Data(dataset=dataset, root=str(root), split=split), labels)
 
 
 @pytest.fixture(scope="session")

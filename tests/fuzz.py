@@ -31,7 +31,7 @@ def parsers():
     from gluon_madapt.config import ConfigError, load_experiment
     from gluon_madapt.data.files import read_image, read_label, read_train_ids
     from gluon_madapt.errors import UserError
-    from gluon_madapt.labels import class_set
+    from gluon_madapt.labels import class_set, label_map
     from gluon_madapt.models.parameter_files import NoParameterFileError, read_arrays
     from gluon_madapt.stages.checkpoint import read_checkpoint
     from gluon_madapt.stages.map_cache import MapCache
@@ -43,9 +43,9 @@ def parsers():
         return cache.read(0)
 
     def read_labels(path):
-        for read in (lambda: read_label(path, "gta5", classes), lambda: read_label(path, "synthia", classes)):
+        for dataset in ("gta5", "synthia"):
             with contextlib.suppress(UserError):
-                read()
+                read_label(path, label_map(dataset, classes))
         return read_train_ids(path, 19)
 
     damaged = (UserError, NoParameterFileError)

@@ -115,7 +115,7 @@ def test_every_setting_of_the_schema_is_in_the_base_or_has_a_default():
     load_experiment(ROOT / "configs" / "base.yaml")
     base = (ROOT / "configs" / "base.yaml").read_text()
     missing = [name for name in keys(Experiment) if f"{name}:" not in base]
-    assert missing == ["name"]
+    assert set(missing) <= {"name"}
 
 
 def keys(section):

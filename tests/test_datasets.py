@@ -1,12 +1,12 @@
 import cv2
 import numpy as np
 import pytest
+from conftest import opened
 from PIL import Image
 
-from gluon_madapt.data import open_dataset, proxy_dataset
+from gluon_madapt.data import proxy_dataset
 from gluon_madapt.data.files import read_image, write_png
 from gluon_madapt.errors import UserError
-from gluon_madapt.labels import class_set
 
 
 def save(path, array):
@@ -38,7 +38,7 @@ def gta5(tmp_path):
 
 
 def open_gta5(root):
-    return open_dataset("gta5", root, "train", class_set(19), labelled=True)
+    return opened("gta5", root, "train", 19)
 
 
 def test_gta5_labels_are_the_index_of_the_palette_not_its_colour(gta5):
@@ -66,7 +66,7 @@ def test_synthia_labels_are_in_the_red_channel_of_16_bit_pngs(tmp_path):
     save(tmp_path / "RGB" / "a.png", picture(2, 3))
     (tmp_path / "GT" / "LABELS").mkdir(parents=True)
     cv2.imwrite(str(tmp_path / "GT" / "LABELS" / "a.png"), labels)
-    dataset = open_dataset("synthia", tmp_path, "train", class_set(16), labelled=True)
+    dataset = opened("synthia", tmp_path, "train", 16)
     assert dataset.label(0).tolist() == [[0, 3, 255], [15, 255, 255]]
 
 
@@ -80,14 +80,14 @@ def make_cityscapes(root, split, label=True):
 
 def test_cityscapes_labels(tmp_path):
     make_cityscapes(tmp_path, "val")
-    dataset = open_dataset("cityscapes", tmp_path, "val", class_set(19), labelled=True)
+    dataset = opened("cityscapes", tmp_path, "val", 19)
     assert dataset.label(0).tolist() == [[0, 18, 255], [255, 10, 13]]
     assert dataset.samples[0].name == "ulm/ulm_000000_000019_leftImg8bit.png"
 
 
 def test_unlabelled_cityscapes_needs_no_label_folder(tmp_path):
     make_cityscapes(tmp_path, "train", label=False)
-    dataset = open_dataset("cityscapes", tmp_path, "train", class_set(19), labelled=False)
+    dataset = opened("cityscapes", tmp_path, "train")
     assert len(dataset) == 1
     assert dataset.samples[0].label is None
     with pytest.raises(UserError, match="no label"):
@@ -98,7 +98,7 @@ def test_a_folder_of_images_of_any_kind_and_depth(tmp_path):
     save(tmp_path / "b.jpg", picture())
     save(tmp_path / "a" / "x y.png", picture())
     (tmp_path / "notes.txt").write_text("no image")
-    dataset = open_dataset("folder", tmp_path, "train", class_set(19), labelled=False)
+    dataset = opened("folder", tmp_path, "train")
     assert [one.name for one in dataset.samples] == ["a/x y.png", "b.jpg"]
 
 
@@ -110,7 +110,7 @@ def test_images_are_rgb(tmp_path):
 
 def test_proxies_are_found_by_the_images_relative_path(tmp_path):
     save(tmp_path / "images" / "a" / "b.jpg", picture())
-    target = open_dataset("folder", tmp_path / "images", "train", class_set(19), labelled=False)
+    target = opened("folder", tmp_path / "images", "train")
     labels = np.array([[0, 18], [255, 3]], np.uint8)
     with pytest.raises(UserError, match=r"b\.png: missing.*make_proxy"):
         proxy_dataset(target, tmp_path / "labels", 19)
@@ -171,12 +171,12 @@ def test_a_val_pair_of_different_sizes_is_an_error(tmp_path):
     make_cityscapes(tmp_path, "val")
     save(tmp_path / "leftImg8bit" / "val" / "ulm" / "ulm_000000_000019_leftImg8bit.png", picture(5, 5))
     with pytest.raises(UserError, match="is 5x5, its label .* 3x2"):
-        open_dataset("cityscapes", tmp_path, "val", class_set(19), labelled=True)
+        opened("cityscapes", tmp_path, "val", 19)
 
 
 def test_only_cityscapes_has_splits(gta5):
     with pytest.raises(UserError, match="gta5 has no splits"):
-        open_dataset("gta5", gta5, "val", class_set(19), labelled=True)
+        opened("gta5", gta5, "val", 19)
 
 
 @pytest.mark.parametrize("cut", [0, 40, 60])

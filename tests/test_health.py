@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, opened
 from mxnet import nd
 from PIL import Image
 from small_experiments import CONFIG, small_experiment, small_settings
@@ -281,15 +281,13 @@ def test_a_log_that_cannot_be_written_is_one_line(tiny_world, tmp_path):
 def test_replacing_is_decided_by_the_order_alone(tmp_path):
     """Whatever thread comes first, the same samples stand in."""
     from gluon_madapt.config import Input
-    from gluon_madapt.data import open_dataset
-    from gluon_madapt.labels import class_set
 
     rng = np.random.default_rng(0)
     for index in range(7):
         Image.fromarray(rng.integers(0, 256, (32, 32, 3)).astype("u1")).save(tmp_path / f"{index}.png")
     (tmp_path / "3.png").write_bytes(b"")
     (tmp_path / "4.png").write_bytes(b"")
-    dataset = open_dataset("folder", tmp_path, "train", class_set(19), labelled=False)
+    dataset = opened("folder", tmp_path, "train")
     options = {"batch_size": 2, "seed": 1, "stream": "x", "labelled": False, "replace_broken": True}
     runs = [list(Loader(dataset, Input(), threads=threads, **options).batches(0, 14)) for threads in (1, 4)]
     assert [one.names for one in runs[0]] == [one.names for one in runs[1]]

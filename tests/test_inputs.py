@@ -3,14 +3,13 @@
 import numpy as np
 import pytest
 from broken_images import IMAGES, LABELS, NAMES, PICTURE, encoded, picture, rotated
-from conftest import ROOT
+from conftest import ROOT, opened
 from small_experiments import small_experiment
 
-from gluon_madapt.data import open_dataset
 from gluon_madapt.data.files import image_size, read_image, read_label
 from gluon_madapt.errors import UserError
 from gluon_madapt.evaluation import evaluate
-from gluon_madapt.labels import class_set
+from gluon_madapt.labels import class_set, label_map
 from gluon_madapt.miniworld import make_miniworld
 from gluon_madapt.stages import Run, make_proxies, retrain, train_adversarial, train_source
 from gluon_madapt.stages.networks import new_segmenter
@@ -47,9 +46,9 @@ def test_labels(kind, tmp_path):
     path = write(tmp_path / "a.png", content)
     if expected is None:
         with pytest.raises(UserError, match=r"a\.png: "):
-            read_label(path, "gta5", class_set(19))
+            read_label(path, label_map("gta5", class_set(19)))
     else:
-        np.testing.assert_array_equal(read_label(path, "gta5", class_set(19)), expected)
+        np.testing.assert_array_equal(read_label(path, label_map("gta5", class_set(19))), expected)
 
 
 def test_a_png_whose_pixels_were_altered_is_refused(tmp_path):
@@ -58,7 +57,7 @@ def test_a_png_whose_pixels_were_altered_is_refused(tmp_path):
     start = whole.index(b"IDAT") + 4
     for place in range(start, whole.index(b"IEND") - 8):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
-        for read in (read_image, lambda one: read_label(one, "gta5", class_set(19))):
+        for read in (read_image, lambda one: read_label(one, label_map("gta5", class_set(19)))):
             with pytest.raises(UserError, match="it was altered, as a checksum in it says"):
                 read(path)
 
@@ -71,7 +70,7 @@ def test_the_document_has_a_line_for_each(kind):
 def test_a_folder_lists_what_it_cannot_read_rather_than_miss_it(tmp_path):
     for place, (content, _) in enumerate(IMAGES.values()):
         write(tmp_path / f"{place:02d}.png", content)
-    dataset = open_dataset("folder", tmp_path, "train", class_set(19), labelled=False)
+    dataset = opened("folder", tmp_path, "train")
     assert len(dataset) == len(IMAGES)
     assert dataset.fingerprint.startswith(f"{len(IMAGES)} images")
     broken = [f"{place:02d}.png" for place, (_, expected) in enumerate(IMAGES.values()) if expected is None]
@@ -88,7 +87,7 @@ def test_a_network_takes_images_of_any_size(tmp_path):
         labels.mkdir()
         (images / "a.png").write_bytes(encoded(picture(*size)))
         (labels / "a.png").write_bytes(encoded(np.full(size, 7, np.uint8)))
-        dataset = open_dataset("gta5", images.parent, "train", class_set(19), labelled=True)
+        dataset = opened("gta5", images.parent, "train", 19)
         assert evaluate(net, dataset, 19, run.context).counts.sum() == size[0] * size[1]
 
 
@@ -136,6 +135,6 @@ def test_an_image_that_a_camera_turned_fits_a_label_that_is_upright(tmp_path):
     (tmp_path / "labels").mkdir()
     (tmp_path / "images" / "a.png").write_bytes(rotated(PICTURE))
     (tmp_path / "labels" / "a.png").write_bytes(encoded(np.full((96, 64), 7, np.uint8)))
-    dataset = open_dataset("gta5", tmp_path, "train", class_set(19), labelled=True)
+    dataset = opened("gta5", tmp_path, "train", 19)
     assert dataset.skipped == ()
     assert dataset.image(0).shape[:2] == dataset.label(0).shape == (96, 64)

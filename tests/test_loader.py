@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
+from conftest import opened
 from PIL import Image
 
 from gluon_madapt.config import Input
-from gluon_madapt.data import Loader, open_dataset
+from gluon_madapt.data import Loader
 from gluon_madapt.errors import UserError
-from gluon_madapt.labels import class_set
 
 AUGMENTED = Input(scale=(0.7, 1.3), crop=(32, 32))
 
@@ -16,7 +16,7 @@ def folder(tmp_path_factory):
     for index in range(7):
         pixels = np.random.default_rng(index).integers(0, 256, (24, 32, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(root / f"{index}.png")
-    return open_dataset("folder", root, "train", class_set(19), labelled=False)
+    return opened("folder", root, "train")
 
 
 def loader(dataset, settings=AUGMENTED, seed=1, stream="s", threads=1, batch_size=3):
@@ -55,6 +55,6 @@ def test_sizes_that_cannot_be_one_batch_are_an_error(folder):
 
 def test_an_error_of_a_thread_reaches_the_caller(folder, tmp_path):
     (tmp_path / "a.png").write_bytes(b"no image")
-    broken = open_dataset("folder", tmp_path, "train", class_set(19), labelled=False)
+    broken = opened("folder", tmp_path, "train")
     with pytest.raises(UserError, match=r"a\.png"):
         list(loader(broken).batches(0, 3))

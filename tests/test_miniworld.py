@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from gluon_madapt.errors import UserError
-from gluon_madapt.labels import KNOWN_IDS, class_set, decode_ids
+from gluon_madapt.labels import KNOWN_IDS, class_set, decode_ids, label_map
 from gluon_madapt.miniworld import make_miniworld
 from gluon_madapt.miniworld.geometry import LABELS, RAW_OFFSET
 from gluon_madapt.miniworld.trees import draw
@@ -151,7 +151,7 @@ def test_the_real_tree_varies_more_than_the_synthetic_ones_about_a_similar_mean(
 
 def test_label_ids_decode_to_what_was_drawn(world):
     _, label = draw("gta5", 1, 0)
-    decoded = decode_ids(np.array(Image.open(world / "gta5/labels/00001.png")), "gta5", class_set(19))
+    decoded = decode_ids(np.array(Image.open(world / "gta5/labels/00001.png")), label_map("gta5", class_set(19)))
     np.testing.assert_array_equal(decoded, np.where(label < RAW_OFFSET, label, 255))
 
 

@@ -7,7 +7,7 @@ from PIL import Image
 
 from gluon_madapt.data.files import read_label
 from gluon_madapt.evaluation import ConfusionMatrix, summary
-from gluon_madapt.labels import IGNORE, class_set, encode_ids
+from gluon_madapt.labels import IGNORE, class_set, encode_ids, label_map
 
 CLASSES = class_set(19)
 NEITHER, NEVER_PREDICTED, NEVER_LABELLED = (CLASSES.names.index(name) for name in ("train", "wall", "bus"))
@@ -24,7 +24,7 @@ def pairs(tmp_path_factory):
         label_ids = rng.integers(0, 34, (60, 80)).astype(np.uint8)
         label_ids[np.isin(label_ids, [ids[NEITHER], ids[NEVER_LABELLED]])] = ids[0]
         Image.fromarray(label_ids).save(folder / f"{index}_gtFine_labelIds.png")
-        label = read_label(folder / f"{index}_gtFine_labelIds.png", "cityscapes", CLASSES)
+        label = read_label(folder / f"{index}_gtFine_labelIds.png", label_map("cityscapes", CLASSES))
         # Right in two pixels of three or so, so that the scores differ from class to class.
         prediction = np.where(
             (rng.random(label.shape) < 0.6) & (label != IGNORE), label, rng.integers(0, 19, label.shape)

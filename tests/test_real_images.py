@@ -6,15 +6,13 @@ import resource
 import numpy as np
 import pytest
 from brute_force import divided_labels, sorted_thresholds, whole_images
-from conftest import REAL, ROOT
+from conftest import REAL, ROOT, opened
 from mxnet import nd
 from PIL import Image
 from small_experiments import small_experiment
 
 from gluon_madapt.config import load_experiment
-from gluon_madapt.data import open_dataset
 from gluon_madapt.evaluation import evaluate, summary
-from gluon_madapt.labels import class_set
 from gluon_madapt.stages import Run, make_proxies, retrain, train_adversarial, train_source
 from gluon_madapt.stages.adversarial import AdversarialStep
 from gluon_madapt.stages.checkpoint import parameter_values
@@ -31,7 +29,7 @@ TRAIN_IDS = {7: 0, 8: 1, 11: 2, 12: 3, 13: 4, 17: 5, 19: 6, 20: 7, 21: 8, 22: 9,
 
 
 def real(labelled=True):
-    return open_dataset("cityscapes", REAL, "train", class_set(19), labelled)
+    return opened("cityscapes", REAL, "train", 19 if labelled else None)
 
 
 def test_labels_are_decoded_as_cityscapes_says():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gluon_madapt.command import ToolParser, run_tool, seed_list
 from gluon_madapt.config import load_experiment
-from gluon_madapt.data import open_dataset, proxy_path
+from gluon_madapt.data import proxy_path
 from gluon_madapt.data.files import read_train_ids
 from gluon_madapt.errors import UserError
 from gluon_madapt.evaluation import predict_labels
@@ -95,8 +95,7 @@ def draw_strip(options, overrides, path):
     folder = options.run_dir / f"seed-{options.seeds[0]}"
     run = Run(load_experiment(options.config, overrides, options.seeds[0]), folder)
     nets = [(load_any_segmenter(run, run.folder / stage / CHECKPOINT)[0], stage) for stage in ("source", "retrain")]
-    target = run.experiment.data.target
-    images = open_dataset(target.dataset, Path(target.root), target.split, run.classes, labelled=True)
+    images = run.dataset("target", labelled=True)
     rows = []
     for index in range(0, len(images), max(1, -(-len(images) // PICTURES))):
         image = images.image(index)

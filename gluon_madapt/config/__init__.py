@@ -1,7 +1,7 @@
 """An experiment: every setting typed and checked, read from YAML with a base file and ``--set`` overrides."""
 
 from gluon_madapt.config.files import ConfigError, load_experiment, stated_settings
-from gluon_madapt.config.schema import Adversarial, Data, Experiment, Input, Retrain, Source, Training
+from gluon_madapt.config.schema import Adversarial, Data, Experiment, Input, LabelId, Retrain, Source, Training
 
 __all__ = [
     "Adversarial",
@@ -9,6 +9,7 @@ __all__ = [
     "Data",
     "Experiment",
     "Input",
+    "LabelId",
     "Retrain",
     "Source",
     "Training",

@@ -58,6 +58,10 @@ _MOST_VALUES = 10_000
 _MOST_BYTES = 1 << 20
 
 
+# Characters of a value that a message shows.
+_LONGEST_VALUE = 100
+
+
 class _Loader(yaml.SafeLoader):
     """YAML's safe loader that also reads 4e-3, which YAML 1.1 takes for a string, as a number, and no key twice."""
 
@@ -142,6 +146,8 @@ def _flattened(values: Dict[str, Any], prefix: str = "") -> List[str]:
 def _merged(base: Any, changes: Any) -> Any:
     if not (isinstance(base, dict) and isinstance(changes, dict)):
         return changes
+    if changes.get("dataset", base.get("dataset")) != base.get("dataset"):  # of another layout: nothing is shared
+        return changes
     merged = dict(base)
     for key, value in changes.items():
         merged[key] = _merged(base.get(key), value)
@@ -191,22 +197,35 @@ def _unknown_first(error: ValidationError) -> List[Dict[str, Any]]:
 
 
 def _explain(error: Dict[str, Any]) -> str:
-    key = ".".join(str(part) for part in error["loc"])
+    # What is in <> is no key: it tells which type of a value was looked for.
+    location = tuple(part for part in error["loc"] if not str(part).startswith("<"))
+    key = ".".join(map(str, location))
     if error["type"] == "extra_forbidden":
-        return f"{key} is not a setting" + _nearest(error["loc"])
+        return f"{key} is not a setting" + _nearest(location)
     if error["type"] == "missing":
         return f"{key} is missing"
     message = error["msg"].replace("Value error, ", "").replace("Input should be", "expected")
-    return f"{key} = {error['input']!r}: {message[0].lower()}{message[1:]}"
+    return f"{key} = {_shortened(repr(error['input']))}: {message[0].lower()}{message[1:]}"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
 
 
 def _nearest(location: Tuple) -> str:
     section: Type[BaseModel] = Experiment
     for part in location[:-1]:
-        annotation = section.model_fields[part].annotation
-        section = next(iter(get_args(annotation)), annotation)  # the section itself where it is optional
+        if isinstance(part, str):  # a number is a place in a list
+            section = _section_in(section.model_fields[part].annotation)
     close = difflib.get_close_matches(str(location[-1]), section.model_fields, n=1, cutoff=0.5)
     prefix = "".join(f"{part}." for part in location[:-1])
     if close:
         return f": did you mean {prefix}{close[0]}?"
     return f": expected one of {', '.join(section.model_fields)}"
+
+
+def _section_in(annotation: Any) -> Optional[Type[BaseModel]]:
+    """Return the section in a type: itself, or what it is a list or an alternative of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_section_in, get_args(annotation))), None)

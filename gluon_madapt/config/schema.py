@@ -1,9 +1,21 @@
 """The sections of an experiment: every setting with its type and its range."""
 
-from typing import Literal, Optional, Tuple, Union
+import re
+from collections import Counter
+from typing import Dict, Literal, Optional, Tuple, Union
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainValidator,
+    PositiveFloat,
+    Tag,
+    field_validator,
+    model_validator,
+)
 from typing_extensions import Annotated  # typing's, from Python 3.9 on
 
 
@@ -19,15 +31,65 @@ _NotNegative = Field(ge=0)
 _SMALLEST = 32
 _Side = Annotated[int, Field(ge=_SMALLEST, le=1 << 16)]
 
+# Train ids are bytes, and 255 is of none.
+_MOST_CLASSES = 255
+
 _Device = Annotated[str, Field(pattern=r"^[cg]pu\(\d+\)$")]
 
 
+_Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
+
+
+def _label_id(value):
+    number = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 16
+    if number or (isinstance(value, str) and re.fullmatch("#[0-9a-fA-F]{6}", value)):
+        return value
+    raise ValueError("expected a label id, a number from 0 to 65535, or a colour as in '#804080'")
+
+
+# What a label file holds for a pixel.
+LabelId = Annotated[Union[int, str], PlainValidator(_label_id)]
+
+
+def _or_list(one, many):
+    """Return the type of a setting that is one value or a list; messages of `files` leave out what is in <>."""
+    told = Discriminator(lambda value: "<list>" if isinstance(value, tuple) else "<one>")
+    return Annotated[Union[Annotated[one, Tag("<one>")], Annotated[many, Tag("<list>")]], told]
+
+
 class Data(_Section):
-    """Where one set of images lies: ``dataset`` names its layout on disk."""
+    """Where one set of images lies: ``dataset`` names its layout on disk.
+
+    All else is for ``dataset: folder``.  The label of an image lies in the folder ``labels``, at the image's relative
+    path with ``image_suffix``, or the file type if that is empty, replaced by ``label_suffix``; only images that end
+    with ``image_suffix`` count.  ``ids`` are the label ids of each class here, where they are not those of ``classes``;
+    ``ignored_ids`` are those of none.
+    """
 
     dataset: Literal["gta5", "synthia", "cityscapes", "folder"]
     root: str
     split: str = "train"
+    labels: Optional[str] = None
+    image_suffix: str = ""
+    label_suffix: str = ".png"
+    ids: Optional[Dict[str, Tuple[LabelId, ...]]] = None
+    ignored_ids: _or_list(Literal["others"], Tuple[LabelId, ...]) = (255,)
+
+    @model_validator(mode="after")
+    def _of_a_folder(self):
+        if self.dataset != "folder":
+            for name in ("labels", "image_suffix", "label_suffix", "ignored_ids"):
+                if getattr(self, name) != type(self).model_fields[name].default:
+                    raise ValueError(f"{name} is for dataset folder: {self.dataset} has a layout of its own")
+        return self
+
+
+class OwnClass(_Section):
+    """A class of one's own: its label ids, unless each data set states them, and its colour in pictures."""
+
+    name: str = Field(min_length=1, max_length=200)
+    ids: Tuple[LabelId, ...] = ()
+    colour: Optional[_Colour] = None
 
 
 class DataSets(_Section):
@@ -157,13 +219,14 @@ class Bookkeeping(_Section):
 class Experiment(_Section):
     """Everything that defines a run of the four stages.
 
-    ``devices`` share each batch of a training; "auto" is the first GPU, or the CPU without one.
+    ``devices`` share each batch of a training; "auto" is the first GPU, or the CPU without one.  ``classes`` are the 19
+    of GTA5 to Cityscapes, the 16 of SYNTHIA to Cityscapes, or a list of one's own in the order of their train ids.
     """
 
     name: str = Field(min_length=1)
     devices: Union[Literal["auto"], Tuple[_Device, ...]] = "auto"
     seed: int = Field(ge=0, lt=2**31)
-    classes: Literal[16, 19]
+    classes: _or_list(Literal[16, 19], Tuple[OwnClass, ...])
     data: DataSets
     model: Model
     source: Source
@@ -181,6 +244,19 @@ class Experiment(_Section):
         if not devices or len(set(devices)) < len(devices) or len({device[:3] for device in devices}) > 1:
             raise ValueError("expected auto, or different devices of one kind, as in [gpu(0), gpu(1)]")
         return devices
+
+    @field_validator("classes")
+    @classmethod
+    def _told_apart(cls, classes):
+        if isinstance(classes, int):
+            return classes
+        if not 2 <= len(classes) <= _MOST_CLASSES:
+            raise ValueError(f"expected 16, 19, or a list of 2 to {_MOST_CLASSES} classes: these are {len(classes)}")
+        for what, found in (("name", [one.name for one in classes]), ("id", [i for one in classes for i in one.ids])):
+            twice = [value for value, number in Counter(found).items() if number > 1]
+            if twice:
+                raise ValueError(f"{what} {twice[0]} is there twice: expected one class for each")
+        return classes
 
     @model_validator(mode="after")
     def _synchronizable(self):

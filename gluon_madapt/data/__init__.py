@@ -1,5 +1,6 @@
 """What lies on disk -> batches.  Nothing here knows of networks."""
 
+from gluon_madapt.data.classes import class_set_of, label_map_of
 from gluon_madapt.data.datasets import Dataset, Sample, open_dataset, proxy_dataset, proxy_path
 from gluon_madapt.data.loader import Batch, Loader, every_batch
 from gluon_madapt.data.transforms import normalize, resize_image
@@ -9,7 +10,9 @@ __all__ = [
     "Dataset",
     "Loader",
     "Sample",
+    "class_set_of",
     "every_batch",
+    "label_map_of",
     "normalize",
     "open_dataset",
     "proxy_dataset",

@@ -7,9 +7,10 @@ from typing import Callable, Collection, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
+from gluon_madapt.config import Data
 from gluon_madapt.data.files import image_size, read_image, read_label, read_train_ids
 from gluon_madapt.errors import UserError
-from gluon_madapt.labels import ClassSet
+from gluon_madapt.labels import KNOWN_IDS, LabelMap
 from gluon_madapt.threads import in_threads
 
 _log = logging.getLogger(__name__)
@@ -19,7 +20,8 @@ _LAYOUTS = {
     "gta5": "images/*.png and labels/*.png",
     "synthia": "RGB/*.png and GT/LABELS/*.png",
     "cityscapes": "leftImg8bit/SPLIT/CITY/*_leftImg8bit.png (and, where labels are needed, gtFine likewise)",
-    "folder": "images (" + ", ".join(_IMAGE_SUFFIXES) + ") in it or in folders below it",
+    "folder": "images (" + ", ".join(_IMAGE_SUFFIXES) + ") in it or in folders below it; labels, if needed, in a "
+    "folder of the same form",
 }
 
 
@@ -42,12 +44,21 @@ class Dataset:
         Label file -> (H, W) uint8 train ids.
     skipped : tuple of str
         Names of samples that were left out because image and label differ in size.
+    mark : str
+        What else the fingerprint is to say.
     """
 
-    def __init__(self, samples: List[Sample], decode: Callable[[Path], np.ndarray], skipped: Tuple[str, ...] = ()):
+    def __init__(
+        self,
+        samples: List[Sample],
+        decode: Callable[[Path], np.ndarray],
+        skipped: Tuple[str, ...] = (),
+        mark: str = "",
+    ):
         self.samples = samples
         self.skipped = skipped
         self._decode = decode
+        self._mark = mark
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -57,11 +68,11 @@ class Dataset:
         """A short text that differs for other images, told by names and file sizes, wherever they lie."""
         facts = (f"{sample.name} {_file_size(sample.image)}" for sample in self.samples)
         digest = zlib.crc32("\n".join(facts).encode())
-        return f"{len(self)} images, {digest:08x}"
+        return f"{len(self)} images, {digest:08x}{self._mark}"
 
     def without(self, names: Collection[str]) -> "Dataset":
         """Return the dataset without some of its samples."""
-        return Dataset([one for one in self.samples if one.name not in names], self._decode, self.skipped)
+        return Dataset([one for one in self.samples if one.name not in names], self._decode, self.skipped, self._mark)
 
     def unreadable(self, threads: int) -> Tuple[str, ...]:
         """Return the names of samples whose image cannot be read, all of which are tried; say which and why."""
@@ -93,21 +104,15 @@ class Dataset:
         return self._decode(sample.label)
 
 
-def open_dataset(
-    dataset: str, root: Path, split: str, classes: ClassSet, labelled: bool, keep_broken: bool = False
-) -> Dataset:
+def open_dataset(data: Data, labels: Optional[LabelMap] = None, keep_broken: bool = False) -> Dataset:
     """List the samples of a dataset in its own layout on disk.
 
     Parameters
     ----------
-    dataset : str
-        "gta5", "synthia", "cityscapes" or "folder" (images alone).
-    root : Path
-        The dataset's top folder.
-    split : str
-        "train" or "val"; only Cityscapes has splits.
-    labelled : bool
-        Whether labels are needed.  Without, no label folder is looked at.
+    data : Data
+        The layout, where it lies, and the split: "train" or "val"; only Cityscapes has splits.
+    labels : LabelMap, optional
+        What label ids mean, if labels are needed.  Without, no label folder is looked at.
     keep_broken : bool
         Whether pairs of which a file cannot be read are kept, for the loader to replace; otherwise they are an error.
 
@@ -116,27 +121,43 @@ def open_dataset(
     UserError
         If the folder is missing, empty or of another layout, or an image has no label.
     """
-    root = Path(root)
+    root = Path(data.root)
     if not root.is_dir():
-        raise UserError(f"{root}: no such folder: expected {dataset}, that is {_LAYOUTS[dataset]}")
-    if dataset != "cityscapes" and split != "train":
-        raise UserError(f"split {split} of {root}: dataset {dataset} has no splits: leave data's split out")
-    pairs = _FINDERS[dataset](root, split)
+        raise UserError(f"{root}: no such folder: expected {data.dataset}, that is {_LAYOUTS[data.dataset]}")
+    if data.dataset != "cityscapes" and data.split != "train":
+        raise UserError(f"split {data.split} of {root}: dataset {data.dataset} has no splits: leave data's split out")
+    pairs = _FINDERS[data.dataset](data)
     if not pairs:
-        raise UserError(f"{root}: holds no images of {dataset} {split}: expected {_LAYOUTS[dataset]}")
-    samples = [Sample(name, image, label if labelled else None) for name, image, label in pairs]
-    skipped: Tuple[str, ...] = ()
-    if labelled:
-        _check_labels_exist(samples, dataset)
-        samples, skipped = _leave_out_unequal_sizes(samples, dataset, keep_broken)
-    return Dataset(samples, lambda path: read_label(path, dataset, classes), skipped)
+        expected = _LAYOUTS[data.dataset] + (f", named *{data.image_suffix}" if data.image_suffix else "")
+        raise UserError(f"{root}: holds no images of {data.dataset} {data.split}: expected {expected}")
+    if labels is None:
+        return Dataset([one._replace(label=None) for one in pairs], _undecoded)
+    _check_labels_exist(pairs, data)
+    samples, skipped = _leave_out_unequal_sizes(pairs, data.dataset, keep_broken)
+    return Dataset(samples, lambda path: read_label(path, labels), skipped, _mark_of(labels))
 
 
-def orphaned_labels(dataset: str, root: str, split: str) -> List[Path]:
+def orphaned_labels(data: Data) -> List[Path]:
     """Return the label files of a dataset, in its own layout, that belong to no image."""
-    folder, pattern = _LABELS[dataset]
-    known = {sample.label for sample in _FINDERS[dataset](Path(root), split)}
-    return sorted(set((Path(root) / folder.format(split=split)).glob(pattern)) - known)
+    known = {sample.label for sample in _FINDERS[data.dataset](data)}
+    if data.dataset == "folder":
+        there = Path(data.labels).rglob(f"*{data.label_suffix}") if data.labels else ()
+    else:
+        folder, pattern = _LABELS[data.dataset]
+        there = (Path(data.root) / folder.format(split=data.split)).glob(pattern)
+    return sorted(set(there) - known)
+
+
+def _undecoded(path: Path) -> np.ndarray:
+    raise UserError(f"{path}: is a label, and this dataset was opened without")
+
+
+def _mark_of(labels: LabelMap) -> str:
+    """Return a short text that differs for another meaning of one's own label ids; those published have one."""
+    if labels.dataset in KNOWN_IDS:
+        return ""
+    facts = (sorted(labels.train_ids.items()), labels.ignored, labels.in_colour)
+    return f", labels {zlib.crc32(repr(facts).encode()):08x}"
 
 
 def proxy_dataset(target: Dataset, folder: Path, num_classes: int) -> Dataset:
@@ -156,28 +177,40 @@ def proxy_path(folder: Path, name: str) -> Path:
     return Path(folder) / Path(name).with_suffix(".png")
 
 
-def _pairs_gta5(root: Path, split: str) -> List[Sample]:
+def _pairs_gta5(data: Data) -> List[Sample]:
+    root = Path(data.root)
     return [Sample(p.name, p, root / "labels" / p.name) for p in sorted((root / "images").glob("*.png"))]
 
 
-def _pairs_synthia(root: Path, split: str) -> List[Sample]:
+def _pairs_synthia(data: Data) -> List[Sample]:
+    root = Path(data.root)
     return [Sample(p.name, p, root / "GT" / "LABELS" / p.name) for p in sorted((root / "RGB").glob("*.png"))]
 
 
-def _pairs_cityscapes(root: Path, split: str) -> List[Sample]:
-    images = root / "leftImg8bit" / split
+def _pairs_cityscapes(data: Data) -> List[Sample]:
+    images = Path(data.root) / "leftImg8bit" / data.split
     suffix = "_leftImg8bit.png"
     samples = []
     for path in sorted(images.glob("*/*" + suffix)):
         name = path.relative_to(images)
-        label = root / "gtFine" / split / name.parent / (path.name[: -len(suffix)] + "_gtFine_labelIds.png")
-        samples.append(Sample(name.as_posix(), path, label))
+        folder = Path(data.root) / "gtFine" / data.split / name.parent
+        samples.append(Sample(name.as_posix(), path, folder / (path.name[: -len(suffix)] + "_gtFine_labelIds.png")))
     return samples
 
 
-def _pairs_folder(root: Path, split: str) -> List[Sample]:
-    paths = (path for path in root.rglob("*") if _is_image(path))
-    return [Sample(path.relative_to(root).as_posix(), path, None) for path in sorted(paths)]
+def _pairs_folder(data: Data) -> List[Sample]:
+    root, labels = Path(data.root), data.labels and Path(data.labels)
+    if labels and root.resolve() in (labels.resolve(), *labels.resolve().parents):
+        raise UserError(
+            f"{labels}: the labels lie in {root}, and would be taken for images: name the folder of the images alone"
+        )
+    samples = []
+    for path in sorted(path for path in root.rglob(f"*{data.image_suffix}") if _is_image(path)):
+        name = path.relative_to(root)
+        stem = name.name[: -len(data.image_suffix or name.suffix)]
+        label = labels / name.parent / f"{stem}{data.label_suffix}" if labels else None
+        samples.append(Sample(name.as_posix(), path, label))
+    return samples
 
 
 def _is_image(path: Path) -> bool:
@@ -208,9 +241,17 @@ _LABELS = {
 }
 
 
-def _check_labels_exist(samples: List[Sample], dataset: str) -> None:
+def _check_labels_exist(samples: List[Sample], data: Data) -> None:
     if samples[0].label is None:
-        raise UserError(f"dataset {dataset} has no labels, and labels are needed here")
+        raise UserError(
+            f"{data.root}: dataset folder, without the setting 'labels', has no labels, and labels are needed here"
+        )
+    images = {sample.label: sample.image for sample in samples}
+    for sample in samples:
+        if images[sample.label] != sample.image:
+            raise UserError(
+                f"{images[sample.label]} and {sample.image}: share one label, {sample.label}: rename one of them"
+            )
     missing = [one for one in samples if not one.label.is_file()]
     if missing:
         raise UserError(f"{missing[0].image}: has no label, expected {missing[0].label} ({len(missing)} such in all)")

@@ -11,13 +11,16 @@ from PIL import Image, UnidentifiedImageError
 
 from gluon_madapt.atomic import write_atomically
 from gluon_madapt.errors import UserError
-from gluon_madapt.labels import ClassSet, decode_ids
+from gluon_madapt.labels import KNOWN_IDS, LabelMap, decode_ids
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 # How complete JPEG files end, as nearly all do; others are looked at more closely.
 _JPEG_END = b"\xff\xd9"
 # EXIF's tag for how a camera was held, and its values for upright: OpenCV turns such an image when it reads it.
 _ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
+# Kinds of files, by Pillow's names, that do not keep every value as it was.
+_LOSSY = ("JPEG", "JPEG2000", "MPO", "WEBP")
+_INDEXED = ("P", "L")
 _NOT_AN_IMAGE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
 
 
@@ -32,17 +35,24 @@ def read_image(path: Path) -> np.ndarray:
     return cv2.cvtColor(_decode(path, cv2.IMREAD_COLOR, "an image"), cv2.COLOR_BGR2RGB)
 
 
-def read_label(path: Path, dataset: str, classes: ClassSet) -> np.ndarray:
-    """Read a label file of ``dataset`` as (H, W) uint8 train ids, 255 where ignored.
+def read_label(path: Path, labels: LabelMap) -> np.ndarray:
+    """Read a label file as (H, W) uint8 train ids, 255 where ignored.
 
     Raises
     ------
     UserError
         If the file is missing or broken, is of another format, or holds ids that the dataset does not have.
     """
-    raw = _read_synthia(path) if dataset == "synthia" else _read_indices(path)
+    if labels.dataset == "synthia":
+        raw = _read_synthia(path)
+    elif labels.in_colour:
+        raw = _read_colours(path)
+    elif labels.dataset in KNOWN_IDS:
+        raw = _read_indices(path)
+    else:
+        raw = _read_lossless(path, _INDEXED + ("I;16", "I"), "ids of 8 or 16 bits, one channel or palette")
     try:
-        return decode_ids(raw, dataset, classes)
+        return decode_ids(raw, labels)
     except ValueError as error:
         raise UserError(f"{path}: {error}") from None
 
@@ -129,14 +139,24 @@ def _check_complete(path: Path, data: bytes) -> None:
 
 
 def _read_indices(path: Path) -> np.ndarray:
-    """Read a one-channel or palette PNG; of the latter the index, where OpenCV would return the palette's colour."""
+    """Read a one-channel or palette image; of the latter the index, where OpenCV would return the palette's colour."""
+    return _read_lossless(path, _INDEXED, "8-bit ids, one channel or palette")
+
+
+def _read_colours(path: Path) -> np.ndarray:
+    """Read a label image of colours as (H, W) int32, 0xRRGGBB."""
+    red, green, blue = np.moveaxis(_read_lossless(path, ("RGB",), "colours, RGB without transparency"), -1, 0)
+    return (red.astype(np.int32) << 16) | (green.astype(np.int32) << 8) | blue
+
+
+def _read_lossless(path: Path, modes: Tuple[str, ...], expected: str) -> np.ndarray:
     data = _read_whole(path, "a label image")
     try:
         with Image.open(io.BytesIO(data)) as image:
-            if image.mode not in ("P", "L"):
-                raise UserError(
-                    f"{path}: is a label image of mode {image.mode}: expected 8-bit ids, one channel or palette"
-                )
+            if image.mode not in modes:
+                raise UserError(f"{path}: is a label image of mode {image.mode}: expected {expected}")
+            if image.format in _LOSSY:
+                raise UserError(f"{path}: is a label image of kind {image.format}, which alters ids: expected PNG")
             return np.asarray(image)
     except _NOT_AN_IMAGE as error:
         raise UserError(f"{path}: not readable as a label image ({_reason(error, path)})") from None

@@ -43,7 +43,7 @@ def examine_images(run: Run, which: str, full: bool) -> Iterator[Finding]:
         yield Finding(
             WARNING, what, f"{len(dataset.skipped)} pairs are left out, image and label differ in size: {named}"
         )
-    orphans = orphaned_labels(data.dataset, data.root, data.split) if labelled else []
+    orphans = orphaned_labels(data) if labelled else []
     if orphans:
         yield Finding(WARNING, what, f"{len(orphans)} labels have no image: {_few([str(one) for one in orphans])}")
     yield from _read(run, what, dataset, labelled, full, SIZES.get(data.dataset))

@@ -98,7 +98,7 @@ def examine_disk(run: Run) -> Iterator[Finding]:
     images = image_count(run, "target") or 0
     width, height = run.experiment.proxies.size or own_size(run, "target")
     own = own_size(run, "target")
-    cache = images * run.experiment.classes * width * height * _CACHE_BYTES_PER_PIXEL / _GIB
+    cache = images * len(run.classes) * width * height * _CACHE_BYTES_PER_PIXEL / _GIB
     proxies = images * own[0] * own[1] * _PROXY_BYTES_PER_PIXEL / _GIB
     there = sum(path.lstat().st_size for path in run.folder.rglob("*") if path.is_file()) / _GIB
     needed = max(0.0, checkpoints + cache + proxies - there)

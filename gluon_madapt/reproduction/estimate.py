@@ -92,7 +92,7 @@ class Estimate:
         return f"{table}\n\ntime left, one command after the other: {in_words(total)} {left}".rstrip() + f" {note}"
 
     def _once(self, run: Run, key: Tuple, measure: Callable[[], float]) -> float:
-        name = json.dumps([run.experiment.classes, run.experiment.model.encoder, repr(key)])
+        name = json.dumps([len(run.classes), run.experiment.model.encoder, repr(key)])
         if name not in self._measured:
             _log.info("measuring %s, %s", run.experiment.name, key[0])
             self._measured[name] = measure()
@@ -156,7 +156,7 @@ def _selection(run: Run, alone: bool) -> float:
     own = own_size(run, "target")
     width, height = run.experiment.proxies.size or own
     rng = np.random.default_rng(0)
-    logits = rng.normal(size=(run.experiment.classes, height // 4, width // 4)).astype(np.float32)
+    logits = rng.normal(size=(len(run.classes), height // 4, width // 4)).astype(np.float32)
     discriminators = [rng.random((height // 32, width // 32), dtype=np.float32) for _ in range(2)]
     blocks = _Blocks(StoredMaps(own[::-1], discriminators, logits))
     shares = shares_of(run.experiment)
@@ -220,7 +220,7 @@ def _images(run: Run, number: int, size: Tuple[int, int]) -> nd.NDArray:
 
 
 def _labels(run: Run, number: int, size: Tuple[int, int]) -> nd.NDArray:
-    labels = np.random.default_rng(0).integers(0, run.experiment.classes, (number, size[1], size[0]))
+    labels = np.random.default_rng(0).integers(0, len(run.classes), (number, size[1], size[0]))
     labels[:, 0, 0] = IGNORE
     return nd.array(labels, ctx=run.context, dtype="float32")
 

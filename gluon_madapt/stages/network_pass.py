@@ -41,7 +41,7 @@ def open_cache(run: Run, start: Path, target: Dataset, folder: Path, inputs: dic
     made_from = dict(
         inputs,
         encoder=experiment.model.encoder,
-        classes=experiment.classes,
+        classes=len(run.classes),
         size=experiment.proxies.size and list(experiment.proxies.size),
         discriminators=[name for name in DISCRIMINATORS if name in stored_networks(start)],
     )

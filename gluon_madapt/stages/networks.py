@@ -64,6 +64,10 @@ def load_segmenter(run: Run, path: Path, checkpoint: Optional[Checkpoint] = None
         found = checkpoint.meta.get(key)
         if found != value:
             raise UserError(f"{path}: is of a model with {key} {found}: this experiment's has {key} {value}")
+    names = checkpoint.meta.get("class_names", list(run.classes.names))
+    for found, name in zip(names, run.classes.names):
+        if found != name:
+            raise UserError(f"{path}: is of a model with class {found}: this experiment has {name} in its place")
     net = new_segmenter(run)
     load_network(checkpoint, "segmenter", net, path)
     return net

@@ -21,7 +21,7 @@ def retrain(run: Run) -> None:
         raise UserError(f"{made}: missing, so there are no proxy labels yet: make them with {run.command('proxies')}")
     labels, metrics = run.folder / "proxies" / LABELS, read_json(made)
     target = run.dataset("target", labelled=False).without(metrics.get("left_out", ()))
-    proxies = proxy_dataset(target, labels, run.experiment.classes)
+    proxies = proxy_dataset(target, labels, len(run.classes))
     loader = run.loader_of(proxies, "retrain/target", settings.input, settings, labelled=True)
     net, start = _initial_segmenter(run)
     if "labels_sha256" not in metrics:

@@ -11,9 +11,9 @@ import mxnet as mx
 import yaml
 
 from gluon_madapt.config import Data, Experiment, Input, Training
-from gluon_madapt.data import Dataset, Loader, open_dataset
+from gluon_madapt.data import Dataset, Loader, class_set_of, label_map_of, open_dataset
 from gluon_madapt.errors import UserError
-from gluon_madapt.labels import ClassSet, class_set
+from gluon_madapt.labels import ClassSet
 from gluon_madapt.stages.checkpoint import read_meta
 from gluon_madapt.stages.devices import contexts_of
 from gluon_madapt.stages.records import DAMAGED, read_json, write_json, write_text
@@ -96,10 +96,10 @@ class Run:
         run.__dict__.pop("team", None)
         return run
 
-    @property
+    @cached_property
     def classes(self) -> ClassSet:
         """The classes of the experiment."""
-        return class_set(self.experiment.classes)
+        return class_set_of(self.experiment)
 
     def open(self, stage: str, inputs: Dict[str, str]) -> Path:
         """Return the folder of a stage, made if need be, with the resolved config in it.
@@ -176,8 +176,8 @@ class Run:
         data: Optional[Data] = getattr(self.experiment.data, which)
         if data is None:
             raise UserError(f"data.{which} is not set: name the dataset, its root and its split")
-        keep_broken = self.experiment.data.on_error == "skip"
-        return open_dataset(data.dataset, Path(data.root), data.split, self.classes, labelled, keep_broken)
+        labels = label_map_of(self.experiment, which) if labelled else None
+        return open_dataset(data, labels, keep_broken=self.experiment.data.on_error == "skip")
 
     def loader(self, which: str, stage: str, settings: Input, training: Training, labelled: bool) -> Loader:
         """Return the batches of the source or target images in a training."""

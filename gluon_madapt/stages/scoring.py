@@ -22,7 +22,7 @@ def scorer_along_the_way(run: Run, stage: str) -> Optional[Callable[[Segmenter],
         if not net.quarter._active:  # once: hybridizing again would compile again
             net.quarter.hybridize()
         short_side = getattr(run.experiment.evaluation.short_side, stage)
-        matrix = evaluate(net, val, run.experiment.classes, run.context, short_side)
+        matrix = evaluate(net, val, len(run.classes), run.context, short_side)
         return summary(matrix, run.classes)
 
     return score
@@ -78,7 +78,7 @@ def score_stage(run: Run, net: Segmenter, stage: str, multi_scale: bool) -> Dict
     else:
         net.compile_for_inference()
     how = (protocol["short_side"], protocol["scales"], protocol["mirror"])
-    matrix = evaluate(net, val, run.experiment.classes, run.context, *how)
+    matrix = evaluate(net, val, len(run.classes), run.context, *how)
     if not matrix.counts.any():
         root = run.experiment.data.val.root
         raise UserError(f"{root}: no pixel of the val split is labelled as one of the {len(run.classes)} classes")
