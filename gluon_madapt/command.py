@@ -31,7 +31,7 @@ class ToolParser(argparse.ArgumentParser):
 
 
 def experiment_parser(
-    description: str, starts_from: str = "", fresh: str = "", default_configs: str = ""
+    description: str, starts_from: str = "", fresh: str = "", default_configs: str = "", rounds: bool = False
 ) -> ToolParser:
     """Return a parser with the flags that every stage has.
 
@@ -45,6 +45,8 @@ def experiment_parser(
         What --fresh does, where that is not what it does to a stage.
     default_configs : str
         What stands in for --config, which may then be left out or name several files.
+    rounds : bool
+        Whether the tool is for any round of proxies.
     """
     parser = ToolParser(description=description)
     if default_configs:
@@ -65,6 +67,15 @@ def experiment_parser(
     parser.add_argument(
         "--fresh", action="store_true", help=fresh or "move what this stage left before aside and start over"
     )
+    if rounds:
+        parser.add_argument(
+            "--round",
+            type=positive,
+            default=1,
+            metavar="N",
+            help="the round of proxies: a later one, in RUN/round-N, starts from what the round before has retrained; "
+            "beyond the paper (default: 1)",
+        )
     if starts_from:
         parser.add_argument("--from", dest="start_from", type=Path, metavar="FILE", help=f"{starts_from} to start from")
     return parser
@@ -91,8 +102,8 @@ def open_run(arguments: argparse.Namespace):
     experiment = load_experiment(arguments.config, arguments.overrides, arguments.seed)
     from gluon_madapt.stages import Run  # noqa: PLC0415 - MXNet takes seconds to import, a bad flag should not
 
-    start_from = getattr(arguments, "start_from", None)
-    return Run(experiment, arguments.run_dir, start_from, arguments.fresh, arguments.config)
+    start_from, number = getattr(arguments, "start_from", None), getattr(arguments, "round", 1)
+    return Run(experiment, arguments.run_dir, start_from, arguments.fresh, arguments.config, number)
 
 
 def run_tool(main: Callable[[Sequence[str]], None]) -> NoReturn:

@@ -64,9 +64,7 @@ def test_labels_are_found_by_path_and_suffix_and_decoded_by_the_class_list(folde
 
 def test_an_id_that_is_in_no_list_is_an_error_that_says_where_to_put_it(folders):
     dataset = Run(experiment(TWO, source(folders))).dataset("source", labelled=True)
-    with pytest.raises(
-        UserError, match=r"two x_ids\.png: .*\(0\): expected 1 to 2, 4, 255: .*data\.source\.ignored_ids"
-    ):
+    with pytest.raises(UserError, match=r"x_ids\.png: .*\(0\): expected 1 to 2, 4, 255: .*data\.source\.ignored_ids"):
         dataset.label(0)
     dataset = Run(experiment(TWO, source(folders, "ignored_ids: others"))).dataset("source", labelled=True)
     assert dataset.label(0).tolist() == [[0, 0, 1], [255, 1, 255]]

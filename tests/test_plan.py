@@ -103,7 +103,7 @@ def test_ablations_are_complete_experiments_too():
         changed = {key for key in type(base).model_fields if getattr(base, key) != getattr(experiment, key)}
         expected = set() if path.stem == "p1_0.6_p2_0.8" else {"adversarial", "evaluation", "proxies"}
         assert changed - {"name"} <= expected
-        assert len(changed) == 1 + bool(expected)
+        assert len(changed - {"name"}) == {"p1_0.6_p2_0.8": 0, "refreshed_throughout": 2}.get(path.stem, 1)
 
 
 @pytest.mark.parametrize(

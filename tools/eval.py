@@ -6,16 +6,18 @@ from gluon_madapt.command import experiment_parser, open_run, run_tool
 from gluon_madapt.errors import UserError
 from gluon_madapt.evaluation.tables import score_table
 from gluon_madapt.hashing import sha256
-from gluon_madapt.provenance import code_version
+from gluon_madapt.provenance import code_version, with_this_code
+from gluon_madapt.stages.checkpoint import Checkpoint, network_arrays, write_checkpoint
 from gluon_madapt.stages.networks import load_any_segmenter
 from gluon_madapt.stages.records import write_json
 from gluon_madapt.stages.scoring import in_words, score_stage
+from gluon_madapt.stages.trained import description_of
 
 STAGES = ("source", "adversarial", "retrain")
 
 
 def main(arguments):
-    parser = experiment_parser(__doc__, fresh="changes nothing here: scores are always computed anew")
+    parser = experiment_parser(__doc__, fresh="changes nothing here: scores are always computed anew", rounds=True)
     parser.add_argument(
         "--stage",
         choices=STAGES,
@@ -23,14 +25,19 @@ def main(arguments):
     )
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="a checkpoint or a parameter file to score")
     parser.add_argument("--multi-scale", action="store_true", help="average over evaluation.scales and mirrored copies")
+    parser.add_argument(
+        "--save", type=Path, metavar="FILE.npz", help="write the network as it was scored: with refreshed statistics"
+    )
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="write the scores there, too")
     parsed = parser.parse_args(arguments)
-    if parsed.out and parsed.out.is_dir():
-        raise UserError(f"--out {parsed.out}: is a folder: expected a file to write")
+    for flag, path in (("--out", parsed.out), ("--save", parsed.save)):
+        if path and path.is_dir():
+            raise UserError(f"{flag} {path}: is a folder: expected a file to write")
     run = open_run(parsed).alone("score in a process of its own")
     path = parsed.checkpoint or run.checkpoint_of(parsed.stage or run.last_stage(STAGES))
     net, checkpoint = load_any_segmenter(run, path)
-    scores = score_stage(run, net, parsed.stage or checkpoint.meta["stage"], parsed.multi_scale)
+    stage = parsed.stage or checkpoint.meta["stage"]
+    scores = score_stage(run, net, stage, parsed.multi_scale)
     scores.update(
         checkpoint=str(path),
         checkpoint_sha256=sha256(path),
@@ -43,6 +50,16 @@ def main(arguments):
     print(score_table(scores))
     if parsed.out:
         write_json(parsed.out, scores)
+    if parsed.save:
+        save_as_scored(parsed.save, run, net, stage, checkpoint.meta)
+
+
+def save_as_scored(path, run, net, stage, meta):
+    """Write a checkpoint of the network alone, which can be used, and not be trained on."""
+    iteration = meta.get("iteration", 0)
+    said = dict(description_of(run, stage), iteration=iteration, iterations=meta.get("iterations", iteration))
+    said["code"] = with_this_code(meta.get("code", ()))
+    write_checkpoint(path, Checkpoint(said, network_arrays("segmenter", net)))
 
 
 if __name__ == "__main__":

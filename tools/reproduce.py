@@ -26,6 +26,11 @@ def parse(arguments):
         metavar="TEXT",
         help="run the row called TEXT, or else those with it in their names; may be given again",
     )
+    parser.add_argument(
+        "--beyond",
+        action="store_true",
+        help="add to table 3 what goes beyond the paper: statistics refreshed on the target, more rounds of proxies",
+    )
     parser.add_argument("--jobs", type=positive, default=1, metavar="N", help="commands side by side (default: 1)")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="where the table goes (default: tables, in the run folder)"
@@ -54,6 +59,7 @@ def main(arguments):
         seed=options.seed,
         folder=options.run_dir,
         wanted=options.row,
+        beyond=options.beyond,
     )
     command = shlex.join(["python", "tools/reproduce.py", *arguments])
     if options.dry_run:

@@ -9,7 +9,10 @@ from gluon_madapt.stages.threshold_picture import draw_thresholds
 
 def main(arguments):
     parser = experiment_parser(
-        __doc__, starts_from="checkpoint of the adversarial model", fresh="changes nothing here: nothing is made anew"
+        __doc__,
+        starts_from="checkpoint of the adversarial model",
+        fresh="changes nothing here: nothing is made anew",
+        rounds=True,
     )
     parser.add_argument("--cache", type=Path, metavar="DIR", help="the network pass (default: RUN/cache)")
     parser.add_argument("--image", type=int, default=0, metavar="N", help="the image to show, from 0 (default: 0)")

@@ -5,7 +5,8 @@ from gluon_madapt.stages import retrain
 
 
 def main(arguments):
-    parser = experiment_parser(__doc__, starts_from="checkpoint of the source model, for retrain.init = source,")
+    starts_from = "checkpoint of the source model, for retrain.init = source, or in a later round of any model,"
+    parser = experiment_parser(__doc__, starts_from=starts_from, rounds=True)
     retrain(open_run(parser.parse_args(arguments)))
 
 

@@ -173,11 +173,15 @@ class Adversarial(Training):
 
 
 class Proxies(_Section):
-    """Stage 3: the share of pixels kept by adversarial confidence, and per class by classification confidence."""
+    """Stage 3: the share of pixels kept by adversarial confidence, and per class by classification confidence.
+
+    ``refresh`` is the number of batches of target images to re-estimate batch-norm statistics on first.
+    """
 
     p1: float = Field(gt=0, le=1)
     p2: float = Field(gt=0, le=1)
     size: Optional[Tuple[_Side, _Side]]
+    refresh: int = Field(default=0, ge=0)
 
 
 class Retrain(Training):

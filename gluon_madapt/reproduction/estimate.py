@@ -17,6 +17,7 @@ from gluon_madapt.proxies import compute_thresholds, label_image
 from gluon_madapt.reproduction.plan import Plan, Step
 from gluon_madapt.reproduction.states import DONE, REFUSED, TO_FINISH, TO_RUN, states_of
 from gluon_madapt.stages.adversarial import AdversarialStep
+from gluon_madapt.stages.discriminators import DiscriminatorStep
 from gluon_madapt.stages.input_sizes import image_count, input_size, own_size
 from gluon_madapt.stages.map_cache import StoredMaps
 from gluon_madapt.stages.networks import new_discriminators, new_segmenter
@@ -67,7 +68,8 @@ class Estimate:
             return _times(each, image_count(run, "target"))
         settings = getattr(experiment, step.stage)
         if step.stage == "adversarial":
-            key = (settings.batch_size, settings.source_input, settings.target_input, settings.discriminators)
+            inputs = (settings.source_input, settings.target_input)
+            key = (settings.batch_size, *inputs, settings.discriminators, run.number > 1)
             measure = _adversarial
         else:
             key, measure = (settings.batch_size, settings.input), _supervised
@@ -138,7 +140,8 @@ def _adversarial(run: Run, stage: str) -> float:
     probed = _probed(settings.batch_size, source)
     net = new_segmenter(run)
     discriminators = new_discriminators(run, settings.discriminators, net.mid_channels)
-    step = AdversarialStep(net, discriminators, settings.model_copy(update={"batch_size": probed}))
+    kind = AdversarialStep if run.number == 1 else DiscriminatorStep
+    step = kind(net, discriminators, settings.model_copy(update={"batch_size": probed}))
     parts = [(Part(_images(run, probed, source), _labels(run, probed, source)), Part(_images(run, probed, target)))]
     return _measure(lambda: step(parts)) * settings.batch_size * settings.accumulate / probed
 

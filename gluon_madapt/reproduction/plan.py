@@ -94,7 +94,7 @@ class Plan:
     ):
         self._root, self._config, self._overrides, self._seed = root, config, list(overrides), seed
         self._label = label
-        self._runs: Dict[str, Run] = {}
+        self._runs: Dict[Tuple[str, int], Run] = {}
         self.folder = folder
         self.steps: Dict[str, Step] = {}
         self.run = self._run("")
@@ -102,16 +102,17 @@ class Plan:
     def add(self, row: Row) -> Step:
         """Plan what a row needs; return the step that scores it."""
         home = self._home(row.variant, row.stage)
-        trained = self._add_stage(row.variant, row.stage)
-        run = self._run(row.variant)
+        trained = self._add_stage(row.variant, row.stage, row.number)
+        run = self._run(row.variant, row.number)
         shared = self._run(home).experiment.evaluation == run.experiment.evaluation
         owner = home if shared else row.variant
-        scores = self._folder(owner) / "scores" / (row.stage + "_multi_scale" * row.multi_scale + ".json")
-        name = self._name(owner, f"score {row.stage}{', multi-scale' * row.multi_scale}")
-        checkpoint = self._folder(home) / row.stage / CHECKPOINT
+        scores = self._run(owner, row.number).folder / "scores"
+        scores /= row.stage + "_multi_scale" * row.multi_scale + ".json"
+        name = self._name(owner, f"score {row.stage}{', multi-scale' * row.multi_scale}", row.number)
+        checkpoint = self._run(home, row.number).folder / row.stage / CHECKPOINT
         arguments = ["--stage", row.stage, "--checkpoint", str(checkpoint)]
         arguments += ["--out", str(scores), *["--multi-scale"] * row.multi_scale]
-        command = self._command("eval.py", row.variant if owner else "", arguments)
+        command = self._command("eval.py", row.variant if owner else "", arguments, row.number)
         step = Step(name, run, row.stage, command, (trained,), scores, checkpoint, row.multi_scale)
         return self.steps.setdefault(name, step)
 
@@ -149,35 +150,44 @@ class Plan:
                 if (step.run.folder / name).exists():
                     move_aside(step.run.folder / name)
 
-    def _add_stage(self, variant: str, stage: str) -> str:
-        """Plan a stage and all before it; return its step's name."""
-        home = self._home(variant, stage)
-        name = self._name(home, stage)
+    def _add_stage(self, variant: str, stage: str, number: int = 1) -> str:
+        """Plan a stage, of a round of proxies, and all before it; return its step's name."""
+        home = self._home(variant, stage if number == 1 else STAGES[-1])
+        name = self._name(home, stage, number)
         if name in self.steps:
             return name
-        before = STAGES[: STAGES.index(stage)][-1:]
-        needs = tuple(self._add_stage(home, one) for one in before)
-        run, arguments, after = self._run(home), [], ()
-        if home:
+        needs = tuple(self._add_stage(home, *one) for one in _before(stage, number))
+        run, arguments, after = self._run(home, number), [], ()
+        if home and number == 1:
             start = {"adversarial": "source", "proxies": "adversarial"}.get(stage)
             if stage == "retrain" and run.experiment.retrain.init == "source":
                 start = "source"
             if start:
                 arguments += ["--from", str(self._folder(self._home(home, start)) / start / CHECKPOINT)]
         if stage == "proxies":
-            passed = self._folder(self._home(home, "adversarial")) / CACHE
+            passed = self._passed(home, number)
             arguments += ["--cache", str(passed)]
             # Two processes would both run the networks over the same images.
             after = tuple(one.name for one in self.steps.values() if str(passed) in one.command)[:1]
-        command = self._command(STAGE_TOOLS[stage], home, arguments)
+        command = self._command(STAGE_TOOLS[stage], home, arguments, number)
         self.steps[name] = Step(name, run, stage, command, needs, after=after)
         return name
 
-    def _run(self, variant: str) -> Run:
-        if variant not in self._runs:
+    def _passed(self, home: str, number: int) -> Path:
+        """Return the folder of the network pass that proxies are made from, the same one for those of other shares."""
+        shares = {"p1": 1, "p2": 1}
+        if number > 1:
+            return self._run(home, number).folder / CACHE
+        before = self._home(home, "adversarial")
+        settings = [self._run(one).experiment.proxies.model_copy(update=shares) for one in (home, before)]
+        return self._folder(before if settings[0] == settings[1] else home) / CACHE
+
+    def _run(self, variant: str, number: int = 1) -> Run:
+        if (variant, number) not in self._runs:
             experiment = load_experiment(self._config, [*self._overrides, *self._changes(variant)], self._seed)
-            self._runs[variant] = Run(experiment, self._folder(variant), config=self._config)
-        return self._runs[variant]
+            run = Run(experiment, self._folder(variant), config=self._config, number=number)
+            self._runs[variant, number] = run
+        return self._runs[variant, number]
 
     def _changes(self, variant: str) -> List[str]:
         return stated_settings(self._root / "configs" / "ablations" / f"{variant}.yaml") if variant else []
@@ -190,19 +200,28 @@ class Plan:
     def _folder(self, variant: str) -> Path:
         return self.folder / variant
 
-    def _name(self, variant: str, text: str) -> str:
-        return f"{self._label}{variant}{'/' * bool(variant)}{text}"
+    def _name(self, variant: str, text: str, number: int = 1) -> str:
+        later = f"round {number}, " if number > 1 else ""
+        return f"{self._label}{variant}{'/' * bool(variant)}{later}{text}"
 
-    def _command(self, tool: str, variant: str, arguments: Sequence[str]) -> Tuple[str, ...]:
+    def _command(self, tool: str, variant: str, arguments: Sequence[str], number: int = 1) -> Tuple[str, ...]:
         settings = [*self._overrides, *self._changes(variant)]
         seed = [] if self._seed is None else ["--seed", str(self._seed)]
         common = ["--config", str(self._config), *seed, "--run-dir", str(self._folder(variant))]
         common += [word for one in settings for word in ("--set", one)]
+        common += ["--round", str(number)] if number > 1 else []
         return (sys.executable, str(self._root / "tools" / tool), *common, *arguments)
 
 
 def _file_name(name: str) -> str:
     return name.replace(",", "").replace("/", "-").replace(" ", "-")
+
+
+def _before(stage: str, number: int) -> List[Tuple[str, int]]:
+    """Return the stage before one, and the round that it is of: a later round starts from the round before."""
+    if stage == "adversarial" and number > 1:
+        return [(STAGES[-1], number - 1)]
+    return [(one, number) for one in STAGES[: STAGES.index(stage)][-1:]]
 
 
 def _decided(experiment: Experiment, stage: str) -> List:

@@ -46,6 +46,8 @@ class Row(NamedTuple):
         The file of configs/ablations/ with what differs from the experiment; none if "".
     multi_scale : bool
         How it is scored.
+    number : int
+        The round of proxies.
     published : dict, optional
         What the paper prints: ``miou``, and in Tables 1 and 2 ``iou`` by class and ``miou13``.
     """
@@ -54,17 +56,20 @@ class Row(NamedTuple):
     stage: str
     variant: str = ""
     multi_scale: bool = False
+    number: int = 1
     published: Optional[Dict] = None
 
 
-def rows_of(table: int, experiment: Experiment) -> List[Row]:
-    """Return the rows of a table that an experiment fills.
+def rows_of(table: int, experiment: Experiment, beyond: bool = False) -> List[Row]:
+    """Return the rows of a table that an experiment fills; ``beyond`` adds to Table 3 what goes beyond the paper.
 
     Raises
     ------
     UserError
         If the experiment is not one that the rows' names are true of.
     """
+    if beyond and table != 3:
+        raise UserError("--beyond adds rows to table 3: give --table 3")
     if table in PER_CLASS:
         return _per_class_rows(table, experiment)
     _require(
@@ -73,6 +78,7 @@ def rows_of(table: int, experiment: Experiment) -> List[Row]:
     if not (experiment.adversarial.lambda_1 and experiment.adversarial.lambda_2):
         raise UserError(f"table {table} sets adversarial.lambda_1 and lambda_2 to 0 itself: expected others than 0")
     rows = _module_rows() if table == 3 else _proportion_rows()
+    rows += _rows_beyond() if beyond else []
     of_the_paper = backbone_of(experiment) == "resnet101"
     return rows if of_the_paper else [row._replace(published=None) for row in rows]
 
@@ -150,6 +156,18 @@ def _module_rows() -> List[Row]:
         Row("one discriminator, proxies", "retrain", one, published=printed(1, proxy=True)),
         Row(ADAPTED, "retrain", published=printed(2, proxy=True)),
         Row(f"{ADAPTED}, multi-scale", "retrain", multi_scale=True, published=printed(2, True, True)),
+    ]
+
+
+def _rows_beyond() -> List[Row]:
+    refreshed, proxies = "statistics refreshed", "proxies of refreshed statistics"
+    return [
+        Row(f"two discriminators, {refreshed}", "adversarial", "refreshed_statistics"),
+        Row(f"{ADAPTED}, {refreshed}", "retrain", "refreshed_statistics"),
+        Row(f"two discriminators, {proxies}", "retrain", "refreshed_proxies"),
+        Row(f"two discriminators, {proxies}, {refreshed}", "retrain", "refreshed_throughout"),
+        Row(f"{ADAPTED}, round 2", "retrain", number=2),
+        Row(f"{ADAPTED}, round 3", "retrain", number=3),
     ]
 
 

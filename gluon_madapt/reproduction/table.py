@@ -50,6 +50,8 @@ class Reproduction:
         The run folder, runs/NAME by default; of several experiments, the folder above theirs.
     wanted : sequence of str, optional
         The rows to run: names of rows, or parts of them.  All by default.
+    beyond : bool
+        Whether Table 3 has rows that go beyond the paper.
 
     Attributes
     ----------
@@ -67,8 +69,9 @@ class Reproduction:
         seed: Optional[int] = None,
         folder: Optional[Path] = None,
         wanted: Optional[Sequence[str]] = None,
+        beyond: bool = False,
     ):
-        self._root, self._table, self._overrides = root, table, overrides
+        self._root, self._table, self._overrides, self._beyond = root, table, overrides, beyond
         self._titles: Dict[str, str] = {}
         self._several = len(configs) > 1 or len(seeds or ()) > 1
         self.folders: List[Path] = []
@@ -83,7 +86,7 @@ class Reproduction:
 
     def _open(self, config: Path, place: Path, seed, seeds, wanted) -> _Experiment:
         experiment = load_experiment(config, self._overrides, seed)
-        rows = rows_of(self._table, experiment)
+        rows = rows_of(self._table, experiment, self._beyond)
         chosen = _chosen(rows, wanted)
         one = _Experiment(
             experiment.name,

@@ -7,7 +7,6 @@ the discriminators; D1 looks at F(X), D2 at the mid-level map F_l(X).
 from typing import Dict, NamedTuple, Optional, Sequence, Tuple
 
 from mxnet import autograd, nd
-from mxnet.gluon import Trainer
 
 from gluon_madapt.config import Adversarial
 from gluon_madapt.errors import UserError
@@ -22,6 +21,7 @@ from gluon_madapt.models.objectives import (
     TargetTerm,
 )
 from gluon_madapt.stages.checkpoint import versions_behind
+from gluon_madapt.stages.discriminators import DiscriminatorStep, discriminator_trainers
 from gluon_madapt.stages.loop import Loop
 from gluon_madapt.stages.networks import load_segmenter, new_discriminators
 from gluon_madapt.stages.optimizer import segmenter_trainer
@@ -31,15 +31,20 @@ from gluon_madapt.stages.team import Losses, Part, Team, sum_of_losses
 
 
 def train_adversarial(run: Run) -> None:
-    """Fine-tune F and C against zero, one or two discriminators; leaves a checkpoint in ``adversarial``."""
+    """Fine-tune F and C against zero, one or two discriminators; leaves a checkpoint in ``adversarial``.
+
+    In a later round of proxies, F and C are those that the round before has retrained, and stay as they are: new
+    discriminators learn to tell their features apart.
+    """
     settings = run.experiment.adversarial
     source = run.loader("source", "adversarial", settings.source_input, settings, labelled=True)
     target = run.loader("target", "adversarial", settings.target_input, settings, labelled=False)
-    start = run.checkpoint_of("source")
+    start = run.start_of_round()
     net = load_segmenter(run, start)
     discriminators = new_discriminators(run, settings.discriminators, net.mid_channels)
-    step = AdversarialStep(net, discriminators, settings, run.team)
-    score = scorer_along_the_way(run, "adversarial")
+    kind = AdversarialStep if run.number == 1 else DiscriminatorStep
+    step = kind(net, discriminators, settings, run.team)
+    score = scorer_along_the_way(run, "adversarial") if run.number == 1 else None
     images = {"source": source.dataset.fingerprint, "target": target.dataset.fingerprint}
     folder = run.open("adversarial", dict(images, checkpoint=sha256(start)))
     networks = dict(discriminators, segmenter=net)
@@ -51,7 +56,7 @@ def train_adversarial(run: Run) -> None:
     pairs = zip(source.iterations(loop.start, loop.iterations), target.iterations(loop.start, loop.iterations))
     for _, (labelled, unlabelled) in loop.over(pairs):
         losses = step(list(zip(run.team.divide(labelled), run.team.divide(unlabelled))))
-        loop.record(settings.learning_rate, losses)
+        loop.record(step.learning_rate, losses)
 
 
 class Maps(NamedTuple):
@@ -80,6 +85,8 @@ class AdversarialStep:
     ----------
     trainers : dict of str to Trainer
         The optimisers of the segmenter and of each discriminator.
+    learning_rate : float
+        That of the segmenter.
     """
 
     def __init__(
@@ -90,12 +97,11 @@ class AdversarialStep:
         team: Optional[Team] = None,
     ):
         self._settings = settings
+        self.learning_rate = settings.learning_rate
         self._team = team or Team()
         self._lambdas = {"D1": settings.lambda_1, "D2": settings.lambda_2}
         self.trainers = {"segmenter": segmenter_trainer(net, settings)}
-        optimizer = {"learning_rate": settings.discriminator_learning_rate}
-        for name, discriminator in discriminators.items():
-            self.trainers[name] = Trainer(discriminator.collect_params(), "adam", optimizer, kvstore=None)
+        self.trainers.update(discriminator_trainers(discriminators, settings))
         # The passes of both domains, one after the other, add up to one gradient; so do those of several batches.
         self._team.add_up_gradients(net)
         if settings.accumulate > 1:

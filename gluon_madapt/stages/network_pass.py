@@ -15,6 +15,7 @@ from gluon_madapt.stages.checkpoint import load_network, stored_networks
 from gluon_madapt.stages.map_cache import MapCache, Shard, StoredMaps
 from gluon_madapt.stages.networks import load_any_segmenter, new_discriminators
 from gluon_madapt.stages.progress import Progress
+from gluon_madapt.stages.refreshing import refresh_on_target, refreshing
 from gluon_madapt.stages.run import Run
 from gluon_madapt.threads import in_threads
 
@@ -45,6 +46,8 @@ def open_cache(run: Run, start: Path, target: Dataset, folder: Path, inputs: dic
         size=experiment.proxies.size and list(experiment.proxies.size),
         discriminators=[name for name in DISCRIMINATORS if name in stored_networks(start)],
     )
+    if experiment.proxies.refresh:
+        made_from["refresh"] = refreshing(run, experiment.proxies.refresh)
     return MapCache(folder, [sample.name for sample in target.samples], made_from)
 
 
@@ -67,7 +70,7 @@ def network_pass(
         missing, total = cache.missing(shard), len(cache.places(shard))
         if not missing:
             return
-        networks = load_networks(run, start)
+        networks = load_networks(run, start, run.experiment.proxies.refresh)
         # Images are read ahead of the network.
         threads = run.experiment.data.threads
         images = in_threads(lambda index: _input(run, target, index), missing, threads, ahead=threads)
@@ -87,9 +90,11 @@ def _input(run: Run, target: Dataset, index: int) -> Tuple[np.ndarray, Tuple[int
     return normalize(seen), image.shape[:2]
 
 
-def load_networks(run: Run, start: Path) -> "Networks":
-    """Load the networks of a checkpoint."""
+def load_networks(run: Run, start: Path, refresh: int = 0) -> "Networks":
+    """Load the networks of a checkpoint; re-estimate batch-norm statistics on ``refresh`` batches of target images."""
     net, checkpoint = load_any_segmenter(run, start)
+    if refresh:
+        refresh_on_target(run, net, refresh)
     names = [name for name in DISCRIMINATORS if checkpoint.has(name)]
     discriminators = new_discriminators(run, len(names), net.mid_channels)
     for name, discriminator in discriminators.items():

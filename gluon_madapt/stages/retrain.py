@@ -14,7 +14,10 @@ from gluon_madapt.stages.supervised import train_supervised
 
 
 def retrain(run: Run) -> None:
-    """Train F and C on target images and their proxy labels; leaves a checkpoint in ``retrain``."""
+    """Train F and C on target images and their proxy labels; leaves a checkpoint in ``retrain``.
+
+    In a later round of proxies, they start from what the round before has retrained.
+    """
     settings = run.experiment.retrain
     made = run.folder / "proxies" / METRICS
     if not made.is_file():
@@ -34,6 +37,9 @@ def retrain(run: Run) -> None:
 
 def _initial_segmenter(run: Run) -> Tuple[Segmenter, str]:
     """Return the network to start from, and the hash of its weights."""
+    if run.number > 1:
+        path = run.start_of_round()
+        return load_segmenter(run, path), sha256(path)
     init = run.experiment.retrain.init
     if init == "source":
         path = run.checkpoint_of("source")

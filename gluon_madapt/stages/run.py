@@ -5,23 +5,21 @@ import datetime
 import fcntl
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, TextIO, Tuple
+from typing import Dict, List, Optional, Sequence, TextIO, Tuple
 
 import mxnet as mx
-import yaml
 
 from gluon_madapt.config import Data, Experiment, Input, Training
 from gluon_madapt.data import Dataset, Loader, class_set_of, label_map_of, open_dataset
 from gluon_madapt.errors import UserError
 from gluon_madapt.labels import ClassSet
+from gluon_madapt.stages.beginnings import changes_since, note_beginning, was_begun
 from gluon_madapt.stages.checkpoint import read_meta
 from gluon_madapt.stages.devices import contexts_of
-from gluon_madapt.stages.records import DAMAGED, read_json, write_json, write_text
 from gluon_madapt.stages.team import Team
 from gluon_madapt.workers import is_one_of_several
 
 CHECKPOINT = "checkpoint.npz"
-_INPUTS, _CONFIG = "inputs.json", "config.yaml"
 
 # Beside these, a stage's own section decides what it computes.
 _COMMON = ("seed", "classes", "model")
@@ -49,6 +47,14 @@ class Run:
         Whether a stage that was begun before is moved aside and starts over.
     config : Path, optional
         Where the experiment was read from, for messages.
+    number : int
+        The round of proxies, from 1.  Later rounds are beyond the paper: each has a folder in the run folder, and
+        starts from the model that the round before has retrained.
+
+    Attributes
+    ----------
+    folder : Path
+        Where the stages of this round lie.
     """
 
     def __init__(
@@ -58,9 +64,12 @@ class Run:
         start_from: Optional[Path] = None,
         fresh: bool = False,
         config: Optional[Path] = None,
+        number: int = 1,
     ):
         self.experiment = experiment
-        self.folder = Path(folder) if folder else Path("runs") / experiment.name
+        self.number = number
+        self._home = Path(folder) if folder else Path("runs") / experiment.name
+        self.folder = self._home / f"round-{number}" if number > 1 else self._home
         self.start_from = start_from
         self.fresh = fresh
         self.config = config
@@ -96,6 +105,11 @@ class Run:
         run.__dict__.pop("team", None)
         return run
 
+    @property
+    def round_before(self) -> "Run":
+        """The same run, one round of proxies earlier."""
+        return Run(self.experiment, self._home, config=self.config, number=self.number - 1)
+
     @cached_property
     def classes(self) -> ClassSet:
         """The classes of the experiment."""
@@ -124,10 +138,21 @@ class Run:
             if folder.exists() and self.fresh:
                 move_aside(folder)
             self.refuse_changes(stage, inputs)
-            write_text(folder / _CONFIG, self.experiment.to_yaml())
-            write_json(folder / _INPUTS, inputs)  # last: it marks a stage that was begun
+            note_beginning(folder, self.experiment, inputs)
         self.team.wait_for_all()
         return folder
+
+    def start_of_round(self) -> Path:
+        """Return the checkpoint that a round starts from: the source model, or that which the round before retrained.
+
+        Raises
+        ------
+        UserError
+            As `checkpoint_of`.
+        """
+        if self.number == 1 or self.start_from:
+            return self.checkpoint_of("source")
+        return self.round_before.checkpoint_of("retrain")
 
     def checkpoint_of(self, stage: str) -> Path:
         """Return the checkpoint of a finished stage of this run, or the one given with --from.
@@ -169,7 +194,8 @@ class Run:
 
     def command(self, stage: str) -> str:
         """Return the command that runs a stage in this run folder."""
-        return f"python tools/{STAGE_TOOLS[stage]} --config {self.config or 'FILE'} --run-dir {self.folder}"
+        later = f" --round {self.number}" if self.number > 1 else ""
+        return f"python tools/{STAGE_TOOLS[stage]} --config {self.config or 'FILE'} --run-dir {self._home}{later}"
 
     def dataset(self, which: str, labelled: bool) -> Dataset:
         """Open the source, target or val images of the experiment."""
@@ -205,20 +231,11 @@ class Run:
         ``inputs`` may be some of those that `open` takes; a stage that was not begun differs in nothing.
         """
         folder = self.folder / stage
-        if not (folder / _INPUTS).exists():
+        if not was_begun(folder):
             if (folder / CHECKPOINT).exists():
-                return [f"what it was made from is not known, for want of {_INPUTS}"]
+                return ["what it was made from is not known, for want of inputs.json"]
             return []
-        before = _read_config(folder / _CONFIG)
-        now = self.experiment.model_dump(mode="json")
-        stated = self.experiment.model_dump(mode="json", exclude_defaults=True)
-        changes: List[str] = []
-        for section in (*_COMMON, stage):
-            changes += _differences(section, before.get(section), now[section], stated.get(section))
-        made_from = {"workers": "1", **read_json(folder / _INPUTS)}
-        for name, value in (inputs or {}).items():
-            changes += _differences(f"made from.{name}", made_from.get(name), value, value)
-        return changes
+        return changes_since(folder, self.experiment, (*_COMMON, stage), inputs or {})
 
     def refuse_changes(self, stage: str, inputs: Optional[Dict[str, str]] = None) -> None:
         """Raise a `UserError` that names what `changes` finds."""
@@ -259,16 +276,6 @@ class Run:
         self._locks[stage] = file
 
 
-def _read_config(path: Path) -> Dict[str, Any]:
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())}): {DAMAGED}") from None
-    if not isinstance(values, dict):
-        raise UserError(f"{path}: holds no settings: {DAMAGED}")
-    return values
-
-
 def move_aside(folder: Path) -> None:
     """Rename a folder, so that a new one can take its place and nothing is lost."""
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S-%f")
@@ -276,17 +283,3 @@ def move_aside(folder: Path) -> None:
         folder.rename(folder.with_name(f"{folder.name}.{stamp}.old"))
     except OSError as error:
         raise UserError(f"{folder}: cannot be moved aside ({error.strerror}): choose another --run-dir") from None
-
-
-def _differences(key: str, before: Any, now: Any, stated: Any) -> List[str]:
-    """Name what differs; ``stated`` is ``now`` without what has its default value.
-
-    A setting that an older version did not know counts as having had its default.
-    """
-    if isinstance(before, dict) and isinstance(now, dict):
-        stated = stated or {}
-        known = [name for name in now if name in before or name in stated]
-        names = known + [name for name in before if name not in now]
-        found = [_differences(f"{key}.{one}", before.get(one), now.get(one), stated.get(one)) for one in names]
-        return [line for lines in found for line in lines]
-    return [] if before == now else [f"{key} was {before}, now {now}"]

@@ -2,13 +2,10 @@
 
 from typing import Callable, Dict, Optional
 
-from mxnet import nd
-
-from gluon_madapt.data import Loader
 from gluon_madapt.errors import UserError
 from gluon_madapt.evaluation import evaluate, summary
-from gluon_madapt.evaluation.statistics import refresh_statistics
 from gluon_madapt.models import Segmenter
+from gluon_madapt.stages.refreshing import refresh_on_target, refreshing
 from gluon_madapt.stages.run import Run
 
 
@@ -38,17 +35,7 @@ def protocol_of(run: Run, stage: str, multi_scale: bool) -> Dict:
         "short_side": getattr(settings.short_side, stage),
         "scales": list(settings.scales) if multi_scale else [1.0],
         "mirror": multi_scale,
-        "refresh": _refreshing(run) if settings.refresh else None,
-    }
-
-
-def _refreshing(run: Run) -> Dict:
-    adversarial = run.experiment.adversarial
-    return {
-        "batches": run.experiment.evaluation.refresh,
-        "batch_size": adversarial.batch_size,
-        "input": adversarial.target_input.model_dump(mode="json"),
-        "seed": run.experiment.seed,
+        "refresh": refreshing(run, settings.refresh) if settings.refresh else None,
     }
 
 
@@ -69,10 +56,7 @@ def score_stage(run: Run, net: Segmenter, stage: str, multi_scale: bool) -> Dict
     val = run.dataset("val", labelled=True)
     made_from = {"val": val.fingerprint}
     if protocol["refresh"]:
-        target = _target_loader(run)
-        made_from["target"] = target.dataset.fingerprint
-        batches = target.batches(0, protocol["refresh"]["batches"])
-        refresh_statistics(net, (nd.array(batch.images, ctx=run.context) for batch in batches))
+        made_from["target"] = refresh_on_target(run, net, protocol["refresh"]["batches"])
     if multi_scale:  # whose sizes change from pass to pass
         net.hybridize()
     else:
@@ -83,8 +67,3 @@ def score_stage(run: Run, net: Segmenter, stage: str, multi_scale: bool) -> Dict
         root = run.experiment.data.val.root
         raise UserError(f"{root}: no pixel of the val split is labelled as one of the {len(run.classes)} classes")
     return dict(summary(matrix, run.classes), images=len(val), protocol=protocol, made_from=made_from)
-
-
-def _target_loader(run: Run) -> Loader:
-    settings = run.experiment.adversarial.model_copy(update={"accumulate": 1})
-    return run.loader("target", "refresh", settings.target_input, settings, labelled=False)

@@ -37,8 +37,8 @@ class TrainedModel(NamedTuple):
     scales : tuple of float
         Those of multi-scale evaluation.
     origin : dict
-        Where it comes from, JSON values: checkpoint, checkpoint_sha256, encoder, stage, iteration, seed, code; None
-        where that is not known.
+        Where it comes from, JSON values: checkpoint, checkpoint_sha256, encoder, stage, round, iteration, seed, code;
+        None where that is not known.
     """
 
     net: Segmenter
@@ -60,6 +60,7 @@ def description_of(run: Run, stage: str) -> Dict[str, Any]:
         "short_side": getattr(evaluation.short_side, stage),
         "scales": list(evaluation.scales),
         "seed": run.experiment.seed,
+        "round": run.number,
     }
 
 
@@ -95,7 +96,7 @@ def load_trained(path: Path, context: Optional[mx.Context] = None) -> TrainedMod
         beside = path.with_name(CHECKPOINT)  # of a finished stage: its network in Gluon's own format says nothing
         meta = read_meta(beside) if beside.is_file() and path.name == "segmenter.params" else {"classes": classes}
     origin = {"checkpoint": str(path), "checkpoint_sha256": sha256(path), "encoder": net.encoder_name}
-    origin.update({key: meta.get(key) for key in ("stage", "iteration", "seed", "code")})
+    origin.update({key: meta.get(key) for key in ("stage", "round", "iteration", "seed", "code")})
     return TrainedModel(
         net, _classes_of(meta, path), meta.get("short_side"), tuple(meta.get("scales", _SCALES)), origin
     )

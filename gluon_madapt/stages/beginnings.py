@@ -1,0 +1,67 @@
+"""With what settings and from what a stage was begun, and in what that differs from what it would be begun with now."""
+
+from pathlib import Path
+from typing import Any, Dict, List, Sequence
+
+import yaml
+
+from gluon_madapt.config import Experiment
+from gluon_madapt.errors import UserError
+from gluon_madapt.stages.records import DAMAGED, read_json, write_json, write_text
+
+_INPUTS, _CONFIG = "inputs.json", "config.yaml"
+
+
+def note_beginning(folder: Path, experiment: Experiment, inputs: Dict[str, str]) -> None:
+    """Write the resolved config, and what a stage is made from, to its folder."""
+    write_text(folder / _CONFIG, experiment.to_yaml())
+    write_json(folder / _INPUTS, inputs)  # last: it marks a stage that was begun
+
+
+def was_begun(folder: Path) -> bool:
+    """Tell whether a stage was begun in a folder."""
+    return (folder / _INPUTS).exists()
+
+
+def changes_since(folder: Path, experiment: Experiment, sections: Sequence[str], inputs: Dict[str, str]) -> List[str]:
+    """Name the settings, of some sections of a config, and the inputs in which a stage that was begun differs from now.
+
+    Raises
+    ------
+    UserError
+        If what was written down cannot be read.
+    """
+    before = _read_config(folder / _CONFIG)
+    now = experiment.model_dump(mode="json")
+    stated = experiment.model_dump(mode="json", exclude_defaults=True)
+    changes: List[str] = []
+    for section in sections:
+        changes += _differences(section, before.get(section), now[section], stated.get(section))
+    made_from = {"workers": "1", **read_json(folder / _INPUTS)}
+    for name, value in inputs.items():
+        changes += _differences(f"made from.{name}", made_from.get(name), value, value)
+    return changes
+
+
+def _read_config(path: Path) -> Dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())}): {DAMAGED}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: holds no settings: {DAMAGED}")
+    return values
+
+
+def _differences(key: str, before: Any, now: Any, stated: Any) -> List[str]:
+    """Name what differs; ``stated`` is ``now`` without what has its default value.
+
+    A setting that an older version did not know counts as having had its default.
+    """
+    if isinstance(before, dict) and isinstance(now, dict):
+        stated = stated or {}
+        known = [name for name in now if name in before or name in stated]
+        names = known + [name for name in before if name not in now]
+        found = [_differences(f"{key}.{one}", before.get(one), now.get(one), stated.get(one)) for one in names]
+        return [line for lines in found for line in lines]
+    return [] if before == now else [f"{key} was {before}, now {now}"]
