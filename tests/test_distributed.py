@@ -1,6 +1,8 @@
 """Several workers, for real: MXNet's scheduler, server and workers as processes on this machine."""
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -154,6 +156,20 @@ def test_what_a_worker_has_to_say_is_shown(tiny_world, tmp_path):
     assert done.returncode == 2
     assert "error: nowhere: no such folder" in done.stderr
     assert "ended with exit status 2; the others were stopped" in done.stderr
+
+
+def test_broken_samples_are_counted_over_all_workers(tiny_world, tmp_path):
+    world = tmp_path / "world"
+    shutil.copytree(tiny_world, world)
+    for path in sorted((world / "gta5" / "images").glob("*.png"))[1:]:
+        path.write_bytes(b"")
+    overrides = [*settings(world, 6, batch_size=2), "data.on_error=skip"]
+    run(launched(command("source", tmp_path / "two", overrides)))
+    run(command("source", tmp_path / "one", [*overrides, "source.batch_size=4"]))
+    two, one = (json.loads((tmp_path / name / "source" / "metrics.json").read_text()) for name in ("two", "one"))
+    elsewhere = two["replaced_by_other_workers"]
+    assert elsewhere > 0
+    assert sum(two["replaced"].values()) + elsewhere == sum(one["replaced"].values())
 
 
 def test_over_ssh_the_workers_get_the_variables_and_the_folder(tiny_world, tmp_path):

@@ -96,6 +96,7 @@ class Loop:
         self._pending: Optional[_Pending] = None
         self._current, self._names = 0, ()
         self._replaced: Dict[str, int] = {}
+        self._replaced_before = 0  # by other workers, in a run that was stopped
         self._window: List[Dict[str, float]] = []
         self._signal: Optional[int] = None
         self._seconds = self._waited = 0.0
@@ -138,9 +139,13 @@ class Loop:
                 raise
             self._waited += time.perf_counter() - began
             self._current, self._names = iteration + 1, tuple(name for one in every_batch(batch) for name in one.names)
-            for name in (name for one in every_batch(batch) for name in one.replaced):
-                self._replaced[name] = self._replaced.get(name, 0) + 1
+            self._count_replaced([name for one in every_batch(batch) for name in one.replaced])
             yield iteration, batch
+
+    def _count_replaced(self, names: Sequence[str]) -> None:
+        self._team.count_replaced(len(names))
+        for name in names:
+            self._replaced[name] = self._replaced.get(name, 0) + 1
 
     def _iterations(self) -> Iterator[int]:
         if self.finished:
@@ -246,10 +251,17 @@ class Loop:
             "classes": self._run.experiment.classes,
             "seed": self._run.experiment.seed,
             "code": self._versions,
-            "replaced": self._replaced,
             "window": self._window,
+            **self._replacements(),
         }
         self._state.save(meta)
+
+    def _replacements(self) -> Dict:
+        """Return which broken samples were replaced and how often; of other workers, how many in all."""
+        found: Dict = {"replaced": self._replaced}
+        if self._team.workers > 1:
+            found["replaced_by_other_workers"] = self._replaced_before + self._team.replaced_elsewhere
+        return found
 
     def _resume(self) -> None:
         meta = self._state.resume()
@@ -258,7 +270,10 @@ class Loop:
         if meta is None:
             return
         self._versions = with_this_code(meta.get("code", ()))
-        self._replaced, self._window = meta.get("replaced", {}), meta.get("window", [])
+        self._window = meta.get("window", [])
+        if self._team.leads:
+            self._replaced = meta.get("replaced", {})
+            self._replaced_before = meta.get("replaced_by_other_workers", 0)
         _log.info("%s: continues after iteration %d", self._stage, self.start)
 
     def _finish(self) -> None:
@@ -278,7 +293,7 @@ class Loop:
                 "seed": self._run.experiment.seed,
                 "code": self._versions,
                 "val": self._last_score,
-                "replaced": self._replaced,
+                **self._replacements(),
             }
             write_json(metrics, dict(facts, **self._facts))
 

@@ -24,10 +24,10 @@ from gluon_madapt.labels import IGNORE
 
 Losses = Dict[str, nd.NDArray]
 
-# What workers tell each other in an iteration, beside gradients: labelled pixels and whether to stop; their losses,
-# with room for more than any stage has.
+# What workers tell each other in an iteration, beside gradients: labelled pixels, whether to stop, and samples that were
+# replaced; their losses, with room for more than any stage has.
 _COUNTS, _LOSSES = "counts", "losses"
-_LENGTHS = {_COUNTS: 2, _LOSSES: 8}
+_LENGTHS = {_COUNTS: 3, _LOSSES: 8}
 
 
 class Part(NamedTuple):
@@ -63,7 +63,8 @@ class Team:
         self.finite: Dict[str, nd.NDArray] = {}
         self._summed: List[Parameter] = []
         self._stop = False
-        self._stopping: Optional[nd.NDArray] = None
+        self._replaced = 0
+        self._totals: Optional[nd.NDArray] = None
         if not self.leads:  # the others say what the first one says, but for warnings
             logging.getLogger("gluon_madapt").setLevel(logging.WARNING)
         if store:
@@ -115,7 +116,7 @@ class Team:
         UserError
             If the workers do not start after the same iteration.
         """
-        starts = self._summed_over_workers(_COUNTS, [float(start), 0.0])
+        starts = self._summed_over_workers(_COUNTS, [float(start), 0.0, 0.0])
         if float(starts[0].asscalar()) != start * self.workers:
             raise UserError(
                 f"worker {self.worker} would go on after iteration {start}, another one would not: "
@@ -168,7 +169,16 @@ class Team:
     @property
     def stopping(self) -> bool:
         """Whether all workers stop after the current iteration."""
-        return self._stop if self._stopping is None else bool(self._stopping.asscalar())
+        return self._stop if self._totals is None else bool(self._totals[1].asscalar())
+
+    def count_replaced(self, samples: int) -> None:
+        """Note that others took the place of broken samples of this worker."""
+        self._replaced += samples
+
+    @property
+    def replaced_elsewhere(self) -> int:
+        """How many samples of the other workers were replaced, up to the current iteration."""
+        return 0 if self._totals is None else int(self._totals[2].asscalar()) - self._replaced
 
     def wait_for_all(self) -> None:
         """Wait until all workers have come here."""
@@ -208,9 +218,9 @@ class Team:
     def _total_labelled(self, count: int) -> Union[int, nd.NDArray]:
         if not self._distributed:
             return max(count, 1)
-        totals = self._summed_over_workers(_COUNTS, [float(count), float(self._stop)])
-        self._stopping = totals[1:2]
-        return nd.maximum(totals[0:1], 1)
+        counts = [float(count), float(self._stop), float(self._replaced)]
+        self._totals = self._summed_over_workers(_COUNTS, counts)
+        return nd.maximum(self._totals[0:1], 1)
 
     def _summed_over_workers(self, key: str, values) -> nd.NDArray:
         summed = values if isinstance(values, nd.NDArray) else nd.array(values)
