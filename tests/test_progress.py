@@ -4,8 +4,9 @@ import io
 import logging
 import sys
 
-from gluon_madapt.stages import progress
 from gluon_madapt.stages.progress import Progress
+
+from gluon_madapt.stages import progress
 
 
 def test_elsewhere_than_on_a_terminal_it_is_a_line_now_and_then(monkeypatch, caplog):

@@ -5,7 +5,9 @@ from gluon_madapt.stages import retrain
 
 
 def main(arguments):
-    parser = experiment_parser(__doc__, starts_from="checkpoint of the source model, for retrain.init = source,")
+    parser = experiment_parser(
+        __doc__, starts_from="checkpoint of the source model, for retrain.init = source,", trains=True
+    )
     retrain(open_run(parser.parse_args(arguments)))
 
 

@@ -50,6 +50,8 @@ class Reproduction:
         The run folder, runs/NAME by default; of several experiments, the folder above theirs.
     wanted : sequence of str, optional
         The rows to run: names of rows, or parts of them.  All by default.
+    tensorboard : bool
+        Whether trainings write event files for TensorBoard, too.
 
     Attributes
     ----------
@@ -67,8 +69,10 @@ class Reproduction:
         seed: Optional[int] = None,
         folder: Optional[Path] = None,
         wanted: Optional[Sequence[str]] = None,
+        tensorboard: bool = False,
     ):
         self._root, self._table, self._overrides = root, table, overrides
+        self._tensorboard = tensorboard
         self._titles: Dict[str, str] = {}
         self._several = len(configs) > 1 or len(seeds or ()) > 1
         self.folders: List[Path] = []
@@ -95,7 +99,8 @@ class Reproduction:
         for number in [seed] if seeds is None else seeds:
             folder = place if seeds is None else place / f"seed-{number}"
             label = f"{experiment.name}, seed {experiment.seed if number is None else number}: " * self._several
-            plans = [Plan(self._root, config, self._overrides, number, folder, label) for _ in range(2)]
+            where = (folder, label, self._tensorboard)
+            plans = [Plan(self._root, config, self._overrides, number, *where) for _ in range(2)]
             for row in chosen:
                 self._titles[plans[0].add(row).name] = label + row.text
             one.seeds.append(_Seed(*plans, [plans[1].add(row) for row in rows]))

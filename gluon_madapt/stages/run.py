@@ -49,6 +49,8 @@ class Run:
         Whether a stage that was begun before is moved aside and starts over.
     config : Path, optional
         Where the experiment was read from, for messages.
+    tensorboard : bool
+        Whether trainings write event files for TensorBoard, too.
     """
 
     def __init__(
@@ -58,12 +60,14 @@ class Run:
         start_from: Optional[Path] = None,
         fresh: bool = False,
         config: Optional[Path] = None,
+        tensorboard: bool = False,
     ):
         self.experiment = experiment
         self.folder = Path(folder) if folder else Path("runs") / experiment.name
         self.start_from = start_from
         self.fresh = fresh
         self.config = config
+        self.tensorboard = tensorboard
         self._locks: Dict[str, TextIO] = {}
         self.contexts = contexts_of(experiment.devices)
 
