@@ -130,6 +130,7 @@ def test_on_a_terminal_the_line_never_wraps_and_what_matters_most_stays(width):
     assert "9999/10000" in last
     shown = [fact in last for fact in FACTS]
     assert shown == sorted(shown, reverse=True), "what is left out is the end"
+    assert last.endswith((*FACTS, " left")), "nothing is cut in two"
     assert sum(shown) >= {40: 0, 80: 4, 120: 7, 200: 7}[width]
     assert ("|" in last) == (width >= 120), "a bar, where there is room"
 
@@ -162,7 +163,8 @@ def test_an_evaluation_during_a_training_goes_when_it_is_done():
         with Progress("evaluation", total=5) as evaluation:
             evaluation.one_more()
         training.one_more(["seg 0.5"])
-    assert "evaluation" in terminal.getvalue()
+    emptied = terminal.getvalue().rsplit("evaluation", maxsplit=1)[1]
+    assert re.search("\r {20}", emptied)
     assert "2/2" in terminal.lines()[-1]
 
 
