@@ -31,7 +31,12 @@ class ToolParser(argparse.ArgumentParser):
 
 
 def experiment_parser(
-    description: str, starts_from: str = "", fresh: str = "", default_configs: str = "", rounds: bool = False
+    description: str,
+    starts_from: str = "",
+    fresh: str = "",
+    default_configs: str = "",
+    rounds: bool = False,
+    trains: bool = False,
 ) -> ToolParser:
     """Return a parser with the flags that every stage has.
 
@@ -47,6 +52,8 @@ def experiment_parser(
         What stands in for --config, which may then be left out or name several files.
     rounds : bool
         Whether the tool is for any round of proxies.
+    trains : bool
+        Whether there is --tensorboard.
     """
     parser = ToolParser(description=description)
     if default_configs:
@@ -78,7 +85,28 @@ def experiment_parser(
         )
     if starts_from:
         parser.add_argument("--from", dest="start_from", type=Path, metavar="FILE", help=f"{starts_from} to start from")
+    if trains:
+        parser.add_argument(
+            "--tensorboard", action=_IfThere, help="write TensorBoard's event files, too, into RUN/STAGE/tensorboard"
+        )
     return parser
+
+
+class _IfThere(argparse.Action):
+    """A flag that is refused where tensorboardX, an optional dependency, is missing."""
+
+    def __init__(self, option_strings, dest, **options):
+        super().__init__(option_strings, dest, nargs=0, default=False, **options)
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        try:
+            import tensorboardX  # noqa: F401, PLC0415
+        except ImportError as error:
+            why = "is not installed" if error.name == "tensorboardX" else f"cannot be imported ({error})"
+            raise UserError(
+                f"{option_string}: the package tensorboardX {why}: pip install 'gluon_madapt[tensorboard]'"
+            ) from None
+        setattr(namespace, self.dest, True)
 
 
 def positive(text: str) -> int:
@@ -102,8 +130,9 @@ def open_run(arguments: argparse.Namespace):
     experiment = load_experiment(arguments.config, arguments.overrides, arguments.seed)
     from gluon_madapt.stages import Run  # noqa: PLC0415 - MXNet takes seconds to import, a bad flag should not
 
-    start_from, number = getattr(arguments, "start_from", None), getattr(arguments, "round", 1)
-    return Run(experiment, arguments.run_dir, start_from, arguments.fresh, arguments.config, number)
+    start_from, tensorboard = getattr(arguments, "start_from", None), getattr(arguments, "tensorboard", False)
+    number = getattr(arguments, "round", 1)
+    return Run(experiment, arguments.run_dir, start_from, arguments.fresh, arguments.config, number, tensorboard)
 
 
 def run_tool(main: Callable[[Sequence[str]], None]) -> NoReturn:

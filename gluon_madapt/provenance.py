@@ -30,7 +30,8 @@ def with_this_code(before: Sequence[str]) -> List[str]:
 
 
 def _git(*arguments: str) -> str:
-    command = ("git", "-C", str(_PACKAGE), *arguments)
+    # Without its lock on the index, which a process that is killed would leave behind.
+    command = ("git", "--no-optional-locks", "-C", str(_PACKAGE), *arguments)
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     except OSError:  # no git here

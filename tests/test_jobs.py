@@ -4,6 +4,7 @@ import sys
 import pytest
 
 from gluon_madapt.errors import UserError
+from gluon_madapt.reproduction import jobs
 from gluon_madapt.reproduction.jobs import Job, run_jobs
 
 # Until the other job has said its process id.
@@ -34,6 +35,22 @@ def test_jobs_run_after_what_they_need(tmp_path, workers, monkeypatch):
     threads = 1 if workers > 1 else 3
     assert (tmp_path / "order").read_text() == f"a {threads} b {threads} c {threads} "
     assert (tmp_path / "logs" / "a.log").read_text().startswith(f"$ {sys.executable} -c ")
+
+
+def test_while_they_run_it_shows_what_each_command_said_last_or_its_name(tmp_path, monkeypatch):
+    shown = []
+
+    def show(self, parts):
+        shown.append(parts)
+        if parts == ["source  2/9", "score source"]:
+            (tmp_path / "seen").touch()
+
+    monkeypatch.setattr(jobs._StatusLine, "show", show)
+    wait = f"import os, time; [time.sleep(0.05) for _ in range(400) if not os.path.exists(r'{tmp_path}/seen')]"
+    speaking, silent = python(f"print('source  2/9', flush=True); {wait}"), python(wait)
+    todo = [Job("source", speaking, tmp_path / "a.log"), Job("score source", silent, tmp_path / "b.log")]
+    run_jobs(todo, 2, lambda job: None)
+    assert ["source  2/9", "score source"] in shown
 
 
 def test_a_failing_command_ends_it_all_with_its_error_and_log(tmp_path, monkeypatch):

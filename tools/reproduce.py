@@ -15,6 +15,7 @@ def parse(arguments):
         __doc__,
         fresh="move aside what is there of all the stages that the table needs, and start over",
         default_configs="those of the paper's table, in configs/",
+        trains=True,
     )
     parser.add_argument("--table", type=int, choices=(1, 2, 3, 4), required=True, help="of the paper")
     parser.add_argument(
@@ -60,6 +61,7 @@ def main(arguments):
         folder=options.run_dir,
         wanted=options.row,
         beyond=options.beyond,
+        tensorboard=options.tensorboard,
     )
     command = shlex.join(["python", "tools/reproduce.py", *arguments])
     if options.dry_run:

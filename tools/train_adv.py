@@ -5,7 +5,7 @@ from gluon_madapt.stages import train_adversarial
 
 
 def main(arguments):
-    parser = experiment_parser(__doc__, starts_from="checkpoint of a source model", rounds=True)
+    parser = experiment_parser(__doc__, starts_from="checkpoint of a source model", rounds=True, trains=True)
     train_adversarial(open_run(parser.parse_args(arguments)))
 
 

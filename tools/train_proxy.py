@@ -6,7 +6,7 @@ from gluon_madapt.stages import retrain
 
 def main(arguments):
     starts_from = "checkpoint of the source model, for retrain.init = source, or in a later round of any model,"
-    parser = experiment_parser(__doc__, starts_from=starts_from, rounds=True)
+    parser = experiment_parser(__doc__, starts_from=starts_from, rounds=True, trains=True)
     retrain(open_run(parser.parse_args(arguments)))
 
 

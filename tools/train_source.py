@@ -5,7 +5,7 @@ from gluon_madapt.stages import train_source
 
 
 def main(arguments):
-    train_source(open_run(experiment_parser(__doc__).parse_args(arguments)))
+    train_source(open_run(experiment_parser(__doc__, trains=True).parse_args(arguments)))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ from typing import Dict, Optional, Sequence
 import mxnet as mx
 import numpy as np
 from mxnet import nd
-from tqdm import tqdm
 
 from gluon_madapt.data import Dataset, normalize, resize_image
 from gluon_madapt.data.transforms import base_size
@@ -14,6 +13,7 @@ from gluon_madapt.errors import FailureError
 from gluon_madapt.evaluation.inference import mean_probability_blocks
 from gluon_madapt.evaluation.metrics import ConfusionMatrix
 from gluon_madapt.labels import ClassSet
+from gluon_madapt.progress import Progress
 from gluon_madapt.proxies.pixels import classify
 from gluon_madapt.threads import in_threads
 
@@ -66,14 +66,14 @@ def evaluate(
     matrix = ConfusionMatrix(num_classes)
     places = range(len(dataset))
     pairs = in_threads(lambda index: (dataset.image(index), dataset.label(index)), places, threads=1, ahead=1)
-    bar = tqdm(places, desc="evaluation", unit="image", disable=None, leave=False)
-    with closing(pairs):
-        for index, (image, label) in zip(bar, pairs):
+    with Progress("evaluation", len(dataset)) as progress, closing(pairs):
+        for index, (image, label) in enumerate(pairs):
             try:
                 prediction = predict_labels(net, image, context, short_side, scales, mirror)
             except ValueError as error:
                 raise FailureError(f"{dataset.samples[index].image}: {error}") from None
             matrix.add(label, prediction)
+            progress.one_more()
     return matrix
 
 

@@ -56,7 +56,7 @@ def run_jobs(jobs: Sequence[Job], workers: int, on_done: Callable[[Job], None]) 
                     done.add(one.job.name)
                     status.clear()
                     on_done(one.job)
-            status.show([one.last_line() for one in running])
+            status.show([one.status() for one in running])
             time.sleep(_POLL_SECONDS)
     finally:
         status.clear()
@@ -87,6 +87,11 @@ class _RunningJob:
             raise error(f"{self.job.name}: {self._reason()} (exit status {code}; see {self.job.log})")
         self._log.close()
         return True
+
+    def status(self) -> str:
+        """Return what the command said last, or its name before it has said anything."""
+        line = self.last_line()
+        return self.job.name if line.startswith("$ ") else line
 
     def last_line(self) -> str:
         lines = self._last_lines()

@@ -74,6 +74,8 @@ class Plan:
         The run folder; ablations have folders below it.
     label : str
         What tells this plan's steps from those of others.
+    tensorboard : bool
+        Whether trainings write event files for TensorBoard, too.
 
     Attributes
     ----------
@@ -91,9 +93,10 @@ class Plan:
         seed: Optional[int],
         folder: Path,
         label: str = "",
+        tensorboard: bool = False,
     ):
         self._root, self._config, self._overrides, self._seed = root, config, list(overrides), seed
-        self._label = label
+        self._label, self._tensorboard = label, tensorboard
         self._runs: Dict[Tuple[str, int], Run] = {}
         self.folder = folder
         self.steps: Dict[str, Step] = {}
@@ -169,6 +172,8 @@ class Plan:
             arguments += ["--cache", str(passed)]
             # Two processes would both run the networks over the same images.
             after = tuple(one.name for one in self.steps.values() if str(passed) in one.command)[:1]
+        elif self._tensorboard:
+            arguments.append("--tensorboard")
         command = self._command(STAGE_TOOLS[stage], home, arguments, number)
         self.steps[name] = Step(name, run, stage, command, needs, after=after)
         return name

@@ -52,6 +52,8 @@ class Reproduction:
         The rows to run: names of rows, or parts of them.  All by default.
     beyond : bool
         Whether Table 3 has rows that go beyond the paper.
+    tensorboard : bool
+        Whether trainings write event files for TensorBoard, too.
 
     Attributes
     ----------
@@ -70,8 +72,10 @@ class Reproduction:
         folder: Optional[Path] = None,
         wanted: Optional[Sequence[str]] = None,
         beyond: bool = False,
+        tensorboard: bool = False,
     ):
-        self._root, self._table, self._overrides, self._beyond = root, table, overrides, beyond
+        self._root, self._table, self._overrides = root, table, overrides
+        self._beyond, self._tensorboard = beyond, tensorboard
         self._titles: Dict[str, str] = {}
         self._several = len(configs) > 1 or len(seeds or ()) > 1
         self.folders: List[Path] = []
@@ -98,7 +102,8 @@ class Reproduction:
         for number in [seed] if seeds is None else seeds:
             folder = place if seeds is None else place / f"seed-{number}"
             label = f"{experiment.name}, seed {experiment.seed if number is None else number}: " * self._several
-            plans = [Plan(self._root, config, self._overrides, number, folder, label) for _ in range(2)]
+            where = (folder, label, self._tensorboard)
+            plans = [Plan(self._root, config, self._overrides, number, *where) for _ in range(2)]
             for row in chosen:
                 self._titles[plans[0].add(row).name] = label + row.text
             one.seeds.append(_Seed(*plans, [plans[1].add(row) for row in rows]))

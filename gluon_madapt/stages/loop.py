@@ -1,21 +1,19 @@
 """What every training does besides learning: schedule, progress, logging, scores along the way, checkpoints, resume."""
 
 import logging
-import math
 import signal
 import sys
 import time
 from pathlib import Path
-from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterable, Iterator, Optional, Sequence, Tuple
 
-from mxnet import nd
 from mxnet.gluon import HybridBlock, Trainer
-from tqdm import tqdm
 
 from gluon_madapt.config import Training
 from gluon_madapt.data import every_batch
-from gluon_madapt.errors import FailureError, UserError
+from gluon_madapt.errors import UserError
 from gluon_madapt.models.parameter_files import checksum_of, write_arrays
+from gluon_madapt.progress import Progress
 from gluon_madapt.provenance import with_this_code
 from gluon_madapt.stages.checkpoint import parameter_values
 from gluon_madapt.stages.records import write_json
@@ -23,18 +21,10 @@ from gluon_madapt.stages.run import CHECKPOINT, Run
 from gluon_madapt.stages.team import Losses
 from gluon_madapt.stages.trained import description_of
 from gluon_madapt.stages.training_log import TrainingLog
+from gluon_madapt.stages.training_record import Pending, TrainingRecord
 from gluon_madapt.stages.training_state import TrainingState
 
 _log = logging.getLogger(__name__)
-
-
-class _Pending(NamedTuple):
-    """What an iteration has left to be read: its losses, (1,) each, and whether each network's gradients are finite."""
-
-    iteration: int
-    names: Tuple[str, ...]
-    losses: Losses
-    finite: Dict[str, nd.NDArray]
 
 
 class Loop:
@@ -87,22 +77,18 @@ class Loop:
         self._networks = networks
         self._score = score
         self._bookkeeping = run.experiment.bookkeeping
-        self._images = images
         self._facts = facts
         self._versions = with_this_code(versions)
         self._last_score: Optional[Dict] = None
         self.iterations = settings.iterations
         self.start = self._saved = 0
-        self._learning_rate = settings.learning_rate
-        self._pending: Optional[_Pending] = None
         self._current, self._names = 0, ()
         self._replaced: Dict[str, int] = {}
         self._replaced_before = 0  # by other workers, in a run that was stopped
-        self._window: List[Dict[str, float]] = []
+        self._record = TrainingRecord(stage, images, self._last_good)
         self._signal: Optional[int] = None
-        self._seconds = self._waited = 0.0
         self._state = TrainingState(folder / CHECKPOINT, networks, trainers, self._team.leads)
-        self._log_file = TrainingLog(folder / "log.jsonl", self._team.leads)
+        self._log_file = TrainingLog(folder, self._team.leads, run.tensorboard)
         self._resume()
         self._team.join(trainers, self.start)
 
@@ -119,9 +105,9 @@ class Loop:
         FailureError
             If a loss or a gradient of the iteration before was not finite.
         """
-        self._read_pending()
-        self._learning_rate = learning_rate
-        self._pending = _Pending(self._current, self._names, self._team.total(losses), dict(self._team.finite))
+        self._record.read()
+        self._record.learning_rate = learning_rate
+        self._record.put(Pending(self._current, self._names, self._team.total(losses), dict(self._team.finite)))
 
     def over(self, batches: Iterable[Sequence]) -> Iterator[Tuple[int, Sequence]]:
         """Yield the iterations that are left, each with what it is to learn from: a sequence of batches, or of such.
@@ -138,7 +124,7 @@ class Loop:
                     self._save(iteration)
                     _log.warning("%s: saved after iteration %d", self._stage, iteration)
                 raise
-            self._waited += time.perf_counter() - began
+            self._record.waited += time.perf_counter() - began
             self._current, self._names = iteration + 1, tuple(name for one in every_batch(batch) for name in one.names)
             self._count_replaced([name for one in every_batch(batch) for name in one.replaced])
             yield iteration, batch
@@ -154,28 +140,28 @@ class Loop:
             self._finish()
             return
         previous = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-        hidden = None if self._team.leads else True  # None: where there is no terminal
-        bar = tqdm(total=self.iterations, initial=self.start, desc=self._stage, unit="it", disable=hidden)
         try:
-            for iteration in range(self.start, self.iterations):
-                began = time.perf_counter()
-                yield iteration
-                if self._logs(iteration + 1):
-                    self._read_pending()  # waits for the network, and so belongs to the time that it took
-                self._seconds += time.perf_counter() - began
-                self._after(iteration + 1, bar)
-            self._finish()
+            with Progress(self._stage, self.iterations, self.start, hidden=not self._team.leads) as progress:
+                for iteration in range(self.start, self.iterations):
+                    began = time.perf_counter()
+                    yield iteration
+                    if self._logs(iteration + 1):
+                        self._record.read()  # waits for the network, and so belongs to the time that it took
+                    self._record.seconds += time.perf_counter() - began
+                    progress.one_more(self._record.facts(iteration + 1, self._last_score))
+                    with progress.pause():
+                        self._after(iteration + 1)
+                progress.show(self._record.facts(self.iterations, self._last_score))
+                self._finish()
         finally:
-            bar.close()
             for number, handler in previous.items():
                 signal.signal(number, handler)
 
-    def _after(self, done: int, bar: tqdm) -> None:
-        bar.update()
+    def _after(self, done: int) -> None:
         every, last = self._bookkeeping, done == self.iterations
         stopping = self._team.stopping
         if self._logs(done):
-            self._log(done, bar)
+            self._log_file.append(self._record.entry(done))
         if self._team.leads and self._score and (last or done % every.eval_every == 0):
             self._score_now(done)
         if last or done % every.checkpoint_every == 0 or stopping:
@@ -198,49 +184,13 @@ class Loop:
     def _logs(self, done: int) -> bool:
         return done == self.iterations or done % self._bookkeeping.log_every == 0
 
-    def _log(self, done: int, bar: tqdm) -> None:
-        losses = {key: sum(one[key] for one in self._window) / len(self._window) for key in self._window[0]}
-        self._window = []
-        images_per_second = (done - self.start) * self._images / self._seconds
-        rates = {"images_per_second": images_per_second, "waiting_for_data": self._waited / self._seconds}
-        self._log_file.append(dict(losses, iteration=done, learning_rate=self._learning_rate, **rates))
-        shown = {key: f"{value:.3f}" for key, value in losses.items()}
-        bar.set_postfix(dict(shown, lr=f"{self._learning_rate:.2g}", img_s=f"{images_per_second:.1f}"))
-        if not bar.disable:  # the bar says it all
-            return
-        left = (self.iterations - done) * self._seconds / (done - self.start)
-        _log.info(
-            "%s %d/%d  %s  rate %.2g  %.1f images/s  %.0f s left",
-            self._stage,
-            done,
-            self.iterations,
-            "  ".join(f"{key} {value}" for key, value in shown.items()),
-            self._learning_rate,
-            images_per_second,
-            left,
-        )
-
-    def _read_pending(self) -> None:
-        pending, self._pending = self._pending, None
-        if pending is None:
-            return
-        losses = {key: float(value.asscalar()) for key, value in pending.losses.items()}
-        wrong = [f"the {key} loss is {value}" for key, value in losses.items() if not math.isfinite(value)]
-        wrong += [f"a gradient of {key} is not finite" for key, value in pending.finite.items() if not value.asscalar()]
-        if wrong:
-            raise FailureError(
-                f"{self._stage}: {wrong[0]} in iteration {pending.iteration}, of {', '.join(pending.names)}: "
-                f"a lower learning rate may help; {self._last_good()}"
-            )
-        self._window.append(losses)
-
     def _last_good(self) -> str:
         if not self._saved:
             return "no checkpoint has been saved yet"
         return f"the last good checkpoint is {self._state.path}, after iteration {self._saved}"
 
     def _save(self, done: int) -> None:
-        self._read_pending()  # a state that is not finite must not replace a good one
+        self._record.read()  # a state that is not finite must not replace a good one
         self._saved = done
         if not self._team.leads:
             return
@@ -249,7 +199,7 @@ class Loop:
             "iteration": done,
             "iterations": self.iterations,
             "code": self._versions,
-            "window": self._window,
+            "window": self._record.window,
             **self._replacements(),
         }
         self._state.save(meta)
@@ -268,7 +218,7 @@ class Loop:
         if meta is None:
             return
         self._versions = with_this_code(meta.get("code", ()))
-        self._window = meta.get("window", [])
+        self._record.go_on_from(self.start, meta.get("window", []))
         if self._team.leads:
             self._replaced = meta.get("replaced", {})
             self._replaced_before = meta.get("replaced_by_other_workers", 0)
@@ -286,7 +236,7 @@ class Loop:
             facts = {
                 "stage": self._stage,
                 "iterations": self.iterations,
-                "seconds": round(self._seconds, 1),
+                "seconds": round(self._record.seconds, 1),
                 "iterations_in_these_seconds": self.iterations - self.start,
                 "seed": self._run.experiment.seed,
                 "code": self._versions,

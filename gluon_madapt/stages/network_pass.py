@@ -11,10 +11,10 @@ from mxnet import nd
 from gluon_madapt.data import Dataset, normalize, resize_image
 from gluon_madapt.errors import FailureError
 from gluon_madapt.models import Discriminator, Segmenter
+from gluon_madapt.progress import Progress
 from gluon_madapt.stages.checkpoint import load_network, stored_networks
 from gluon_madapt.stages.map_cache import MapCache, Shard, StoredMaps
 from gluon_madapt.stages.networks import load_any_segmenter, new_discriminators
-from gluon_madapt.stages.progress import Progress
 from gluon_madapt.stages.refreshing import refresh_on_target, refreshing
 from gluon_madapt.stages.run import Run
 from gluon_madapt.threads import in_threads

@@ -16,9 +16,9 @@ from gluon_madapt.data import proxy_path
 from gluon_madapt.data.files import write_png
 from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.labels import IGNORE
+from gluon_madapt.progress import Progress
 from gluon_madapt.proxies import Audit, Thresholds, choose
 from gluon_madapt.stages.map_cache import MapCache
-from gluon_madapt.stages.progress import Progress
 from gluon_madapt.stages.records import read_log, write_text
 from gluon_madapt.stages.scored_maps import scored_blocks
 from gluon_madapt.threads import in_threads

@@ -50,6 +50,8 @@ class Run:
     number : int
         The round of proxies, from 1.  Later rounds are beyond the paper: each has a folder in the run folder, and
         starts from the model that the round before has retrained.
+    tensorboard : bool
+        Whether trainings write event files for TensorBoard, too.
 
     Attributes
     ----------
@@ -65,6 +67,7 @@ class Run:
         fresh: bool = False,
         config: Optional[Path] = None,
         number: int = 1,
+        tensorboard: bool = False,
     ):
         self.experiment = experiment
         self.number = number
@@ -73,6 +76,7 @@ class Run:
         self.start_from = start_from
         self.fresh = fresh
         self.config = config
+        self.tensorboard = tensorboard
         self._locks: Dict[str, TextIO] = {}
         self.contexts = contexts_of(experiment.devices)
 

@@ -9,12 +9,12 @@ from gluon_madapt.data import Dataset
 from gluon_madapt.errors import UserError
 from gluon_madapt.hashing import sha256
 from gluon_madapt.labels import IGNORE
+from gluon_madapt.progress import Progress
 from gluon_madapt.proxies import choose
 from gluon_madapt.proxies.pixels import classify, reweigh
 from gluon_madapt.report.thresholds import Distributions, Example, threshold_picture
 from gluon_madapt.stages.map_cache import CACHE, MapCache
 from gluon_madapt.stages.network_pass import open_cache
-from gluon_madapt.stages.progress import Progress
 from gluon_madapt.stages.proxies import RECORD, thresholds_of
 from gluon_madapt.stages.records import read_json
 from gluon_madapt.stages.run import Run

@@ -18,11 +18,11 @@ import numpy as np
 from gluon_madapt.archives import DamagedArchiveError, read_archive, write_archive
 from gluon_madapt.atomic import write_atomically
 from gluon_madapt.errors import FailureError
+from gluon_madapt.progress import Progress
 from gluon_madapt.provenance import code_version
 from gluon_madapt.proxies import Shares, Thresholds, ThresholdSearch
 from gluon_madapt.proxies.histograms import Counts
 from gluon_madapt.stages.map_cache import MapCache
-from gluon_madapt.stages.progress import Progress
 from gluon_madapt.stages.scored_maps import confidence_of, scored_blocks
 from gluon_madapt.threads import in_threads
 

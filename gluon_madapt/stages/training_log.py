@@ -1,27 +1,34 @@
-"""The log of a training, a JSON object a line."""
+"""The log of a training, a JSON object a line, and TensorBoard's curves of it."""
 
 import json
 from pathlib import Path
 from typing import Any, Dict, Optional
 
 from gluon_madapt.errors import UserError
+from gluon_madapt.stages.event_file import EventFile
 from gluon_madapt.stages.records import read_log, write_text
+
+LOG, CURVES = "log.jsonl", "tensorboard"
 
 
 class TrainingLog:
-    """What is appended to ``log.jsonl``, by the first worker alone.
+    """What is appended to ``log.jsonl`` in a stage's folder, by the first worker alone.
 
     Parameters
     ----------
-    path : Path
-        The file.
+    folder : Path
+        The stage's folder.
     leads : bool
         Whether this process writes it.
+    tensorboard : bool
+        Whether to write event files, too, into ``tensorboard`` in the same folder.
     """
 
-    def __init__(self, path: Path, leads: bool = True):
-        self._path = path
+    def __init__(self, folder: Path, leads: bool = True, tensorboard: bool = False):
+        self._path = folder / LOG
         self._leads = leads
+        self._curves = folder / CURVES if leads and tensorboard else None
+        self._events: Optional[EventFile] = None
 
     def append(self, entry: Dict[str, Any]) -> None:
         """Add an entry.
@@ -38,11 +45,19 @@ class TrainingLog:
                 file.write(json.dumps(entry) + "\n")
         except OSError as error:
             raise UserError(f"{self._path}: cannot be written ({error.strerror})") from None
+        if self._events:
+            self._events.append(entry)
 
     def forget_after(self, iteration: int) -> Optional[Dict[str, Any]]:
-        """Drop what comes after an iteration, and will be trained again; return the last score that is left."""
+        """Drop what comes after an iteration, and will be trained again; return the last score that is left.
+
+        The event file is made anew from the log, whatever was there: nothing comes twice in it, and it is complete even
+        if the training was begun without.
+        """
         entries = [one for one in read_log(self._path) if "iteration" in one and one["iteration"] <= iteration]
         if self._leads and self._path.exists():
             write_text(self._path, "".join(json.dumps(one) + "\n" for one in entries))
+        if self._curves:
+            self._events = EventFile(self._curves, entries)
         scores = [one["val"] for one in entries if "val" in one]
         return scores[-1] if scores else None
