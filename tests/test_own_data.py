@@ -13,6 +13,7 @@ from gluon_madapt.data import class_set_of, label_map_of
 from gluon_madapt.data.datasets import orphaned_labels
 from gluon_madapt.data.files import read_label
 from gluon_madapt.errors import UserError
+from gluon_madapt.reproduction.rows import rows_of
 from gluon_madapt.stages import Run, make_proxies, retrain, train_adversarial, train_source
 from gluon_madapt.stages.networks import load_any_segmenter
 from gluon_madapt.stages.scoring import score_stage
@@ -191,6 +192,15 @@ def test_all_stages_with_own_classes(tiny_world, tmp_path):
     model = load_trained(tmp_path)
     assert model.classes.names == names
     np.testing.assert_array_equal(model.classes.palette, run.classes.palette)
+
+
+def test_the_ablations_are_there_for_own_data_with_nothing_published(tiny_world):
+    for table in (3, 4):
+        rows = rows_of(table, small(tiny_world))
+        assert len(rows) == {3: 9, 4: 15}[table]
+        assert all(row.published is None for row in rows)
+    with pytest.raises(UserError, match=r"with data\.source\.dataset = gta5"):
+        rows_of(1, small(tiny_world))
 
 
 def test_another_meaning_of_the_labels_is_another_experiment(tiny_world, tmp_path):
