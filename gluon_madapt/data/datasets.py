@@ -14,12 +14,12 @@ from gluon_madapt.threads import in_threads
 
 _log = logging.getLogger(__name__)
 
-_IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 _LAYOUTS = {
     "gta5": "images/*.png and labels/*.png",
     "synthia": "RGB/*.png and GT/LABELS/*.png",
     "cityscapes": "leftImg8bit/SPLIT/CITY/*_leftImg8bit.png (and, where labels are needed, gtFine likewise)",
-    "folder": "images (" + ", ".join(_IMAGE_SUFFIXES) + ") in it or in folders below it",
+    "folder": "images (" + ", ".join(IMAGE_SUFFIXES) + ") in it or in folders below it",
 }
 
 
@@ -176,13 +176,14 @@ def _pairs_cityscapes(root: Path, split: str) -> List[Sample]:
 
 
 def _pairs_folder(root: Path, split: str) -> List[Sample]:
-    paths = (path for path in root.rglob("*") if _is_image(path))
+    paths = (path for path in root.rglob("*") if is_image(path))
     return [Sample(path.relative_to(root).as_posix(), path, None) for path in sorted(paths)]
 
 
-def _is_image(path: Path) -> bool:
+def is_image(path: Path) -> bool:
+    """Tell whether a path is of an image, by its suffix."""
     # A link to nothing is listed as well: it is an error when it is read, rather than an image that is silently missed.
-    return path.suffix.lower() in _IMAGE_SUFFIXES and (path.is_file() or path.is_symlink())
+    return path.suffix.lower() in IMAGE_SUFFIXES and (path.is_file() or path.is_symlink())
 
 
 def _file_size(path: Path) -> int:
