@@ -1,6 +1,7 @@
 """Segment images, folders of them and videos with a trained model."""
 
 import argparse
+import logging
 from pathlib import Path
 
 from gluon_madapt.command import ToolParser, positive, run_tool
@@ -85,6 +86,7 @@ def main(arguments):
         every=parsed.every,
         alpha=parsed.alpha,
     )
+    logging.info("%s", predictor)
     outputs = Outputs(parsed.out, predictor, wanted, parsed.fresh)
     with outputs.folder:
         counts = predict_all(predictor, sources, outputs)
@@ -92,7 +94,7 @@ def main(arguments):
     print(f"{parsed.out}: {counts.predicted} images predicted{before}")
     if counts.broken:
         raise FailureError(
-            f"{len(counts.broken)} of {len(sources)} inputs were left out or cut short, and are named above"
+            f"{len(counts.broken)} of {len(sources)} inputs were not predicted, or not to their end: see the warnings"
         )
 
 

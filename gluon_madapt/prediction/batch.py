@@ -159,7 +159,7 @@ class _Work:
 
     def _leave_out(self, path: Path, error: UserError) -> None:
         self.broken.append(path)
-        _log.warning("left out: %s", " ".join(str(error).split()))
+        _log.warning("warning: %s", " ".join(str(error).split()))
         self._progress.one_more()
 
     def _count_done(self, number: int, new: bool = False) -> None:

@@ -55,7 +55,7 @@ def find_sources(words: Iterable[str]) -> List[Source]:
             other = sources.setdefault(source.name, source)
             if other.path.absolute() != source.path.absolute():
                 raise UserError(
-                    f"{other.path} and {source.path}: their predictions would be one file, {source.name}.png: "
+                    f"{other.path} and {source.path}: their predictions would have one name, {source.name}: "
                     "predict them into different folders"
                 )
     _refuse_frames_among_images(sources)

@@ -12,6 +12,7 @@ from gluon_madapt.data.files import read_image
 from gluon_madapt.data.transforms import base_size
 from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.evaluation import image_probability_blocks
+from gluon_madapt.evaluation.inference import half_up
 from gluon_madapt.labels import ClassSet, class_set
 from gluon_madapt.proxies.pixels import classify
 from gluon_madapt.stages.devices import contexts_of
@@ -20,8 +21,10 @@ from gluon_madapt.stages.trained import TrainedModel, load_trained
 OWN_SIZE = "own"
 # VGG16 halves its input five times, rounding down; the other encoders round up, and take a single pixel.
 _LEAST_SIDE = {"vgg16": 32}
-# Of a network's input: a thin image whose short side is enlarged would otherwise take all memory.  8192x8192.
+# Of a network's input, 8192x8192: a thin image whose short side is enlarged would otherwise take all memory.
 _MOST_PIXELS = 1 << 26
+# Its longer side: an interpolation matrix has about the square of it as elements, and MXNet crashes from 2^31 on.
+_LONGEST_SIDE = 1 << 15
 
 
 class Prediction(NamedTuple):
@@ -156,10 +159,16 @@ class Predictor:
         top_ids, top_probabilities = (np.concatenate(part, axis=1) for part in parts[2:])
         return Prediction(labels, confidence, top_ids, top_probabilities)
 
+    def __str__(self) -> str:
+        short_side, scales = self.settings["short_side"], ", ".join(map(str, self.settings["scales"]))
+        size = "an image's own size" if short_side is None else f"a short side of {short_side}"
+        copies = f", scales {scales}, mirrored" if self.settings["mirror"] else ""
+        return f"{self.origin['checkpoint']}: {self.origin['encoder']}, {len(self.classes)} classes, at {size}{copies}"
+
     def _refuse_size(self, width: int, height: int) -> None:
         seen = base_size(width, height, short_side=self.settings["short_side"])
         scales, encoder = self.settings["scales"], self.origin["encoder"]
-        least, most = math.floor(min(seen) * min(scales) + 0.5), seen[0] * seen[1] * max(scales) ** 2
+        least, most = (half_up(side * scale) for side, scale in ((min(seen), min(scales)), (max(seen), max(scales))))
         needed = _LEAST_SIDE.get(encoder, 0)
         if least < needed:
             raise UserError(
@@ -167,11 +176,11 @@ class Predictor:
                 f"be {needed} or more and would be {least}: give a short side of "
                 f"{math.ceil((needed - 0.5) / min(scales))} or more"
             )
-        if most > _MOST_PIXELS:
+        if most > _LONGEST_SIDE or seen[0] * seen[1] * max(scales) ** 2 > _MOST_PIXELS:
             raise UserError(
-                f"{width}x{height} pixels: the network's input would be {seen[0]}x{seen[1]}, with scales of up to "
-                f"{max(scales)}, and more than {_MOST_PIXELS / 1e6:.0f} million pixels take too much memory: "
-                "give a smaller short side, or cut the image up"
+                f"{width}x{height} pixels are too many, or in too long a row: the network's input, {seen[0]}x{seen[1]} "
+                f"at scales of up to {max(scales)}, may have {_MOST_PIXELS / 1e6:.0f} million pixels and a side of "
+                f"{_LONGEST_SIDE}: give a smaller short side, or cut the image up"
             )
 
 

@@ -1,6 +1,7 @@
 """Videos, a frame at a time: memory does not grow with their length."""
 
 import math
+import os
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,11 @@ import numpy as np
 
 from gluon_madapt.atomic import PARTIAL, replace_atomically
 from gluon_madapt.errors import UserError
+
+# Read by OpenCV when it opens a video: what FFmpeg has to say of a damaged one is said here, in one line.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+
+_ERRORS = 2  # OpenCV's level of what it says: no warnings
 
 # Of the codecs that go into an MP4, the only one that OpenCV's wheels have an encoder for and most players show.
 _CODEC = "mp4v"
@@ -97,7 +103,10 @@ def video_writer(path: Path, per_second: float) -> Iterator[Callable[[np.ndarray
 @contextmanager
 def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
     # By FFmpeg alone: other back ends take a name with digits for a pattern of images.
+    before = cv2.getLogLevel()
+    cv2.setLogLevel(_ERRORS)
     capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    cv2.setLogLevel(before)
     try:
         if not capture.isOpened():
             raise UserError(f"{path}: not readable as a video: it is of no known kind, damaged, or was cut off")
