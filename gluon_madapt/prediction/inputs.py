@@ -56,7 +56,7 @@ def find_sources(words: Iterable[str]) -> List[Source]:
             if other.path.absolute() != source.path.absolute():
                 raise UserError(
                     f"{other.path} and {source.path}: their predictions would have one name, {source.name}: "
-                    "predict them into different folders"
+                    "predict one of them into another --out"
                 )
     _refuse_frames_among_images(sources)
     return list(sources.values())
@@ -114,5 +114,5 @@ def _refuse_frames_among_images(sources: Dict[str, Source]) -> None:
             if folder in videos:
                 raise UserError(
                     f"{sources[folder].path} and {source.path}: the predictions of both would be in {folder}/: "
-                    "predict them into different folders"
+                    "predict one of them into another --out"
                 )
