@@ -80,23 +80,22 @@ class _Work:
         with closing(self._readable(sources)) as pictures:
             for picture, _ in self._written(pictures):
                 if picture.image is not None:
-                    self._outputs.folder.log(picture.name, picture.sha256)
+                    self._outputs.folder.log_image(picture.name, picture.sha256)
 
     def video(self, source: Source) -> None:
         """Predict the frames of a video, and make a video of their overlays if one is wanted."""
         folder, film, every = self._outputs.folder, self._outputs.video_file(source.name), self._outputs.wanted.every
         try:
             digest = _digest(source.path)
-            frames = range(1, 1 + folder.entry(source.name, digest).get("frames", 0), every)
+            frames = range(1, 1 + folder.frames(source.name, digest), every)
             if frames and self._outputs.are_done(source.name, frames):
                 self._count_done(len(frames))
                 return
-            folder.refuse_images_below(source.name)
             per_second = video_facts(source.path).per_second / every
         except UserError as error:
             self._leave_out(source.path, error)
             return
-        folder.log(source.name, digest)  # before its frames: it says what they are of
+        folder.log_video(source.name, digest)
         last = 0
         with video_writer(film, per_second) if film else nullcontext() as show:
             for number, (_, blended) in enumerate(self._written(self._frames(source, digest))):
@@ -104,7 +103,7 @@ class _Work:
                 if film:
                     show(blended)
         if source.path not in self.broken:
-            folder.log(source.name, digest, frames=last)
+            folder.log_video(source.name, digest, last)
 
     def _readable(self, sources: Sequence[Source]) -> Iterator[_Picture]:
         with closing(in_threads(self._read, sources, threads=1, ahead=1)) as pictures:

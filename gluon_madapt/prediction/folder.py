@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 import shutil
 from pathlib import Path, PurePath
 from typing import Any, Dict, TextIO
@@ -14,6 +15,7 @@ from gluon_madapt.stages.records import read_json, read_log, write_json, write_t
 from gluon_madapt.stages.run import move_aside
 
 _LOG, _LOCK = "log.jsonl", ".lock"
+_FRAMES = "frames"  # in the lines of videos
 # What decides the content of a file that is there; a folder holds what was made by one value of each.
 _DECIDING = ("checkpoint_sha256", "short_side", "scales", "mirror", "ids", "alpha", "every", "top_k")
 
@@ -61,15 +63,10 @@ class Folder:
             If it was made from another file, of another SHA-256.
         """
         entry = self._entries.get(name, {})
-        others = [self._entries[video] for video in map(str, PurePath(name).parents) if video in self._entries]
-        if others or (entry and entry["sha256"] != sha256):
+        above = (self._entries.get(str(one), {}) for one in PurePath(name).parents)
+        if any(_FRAMES in one for one in above) or (entry and entry["sha256"] != sha256):
             self._refuse(name)
         return entry
-
-    def refuse_images_below(self, video: str) -> None:
-        """Raise a `UserError` if there are predictions of images where the frames of a video would go."""
-        if any(name.startswith(f"{video}/") for name in self._entries):
-            self._refuse(video)
 
     def _refuse(self, name: str) -> None:
         raise UserError(
@@ -77,9 +74,22 @@ class Folder:
             "choose another --out, or give --fresh to move all aside"
         )
 
-    def log(self, name: str, sha256: str, **facts: Any) -> None:
-        """Say that a prediction is done."""
-        entry = self._entries[name] = {"name": name, "sha256": sha256, **facts}
+    def frames(self, video: str, sha256: str) -> int:
+        """Return how many frames of a video there were when all were done; 0 if they are not, else as in `entry`."""
+        if any(name.startswith(f"{video}/") for name in self._entries):
+            self._refuse(video)
+        return self.entry(video, sha256).get(_FRAMES, 0)
+
+    def log_image(self, name: str, sha256: str) -> None:
+        """Say that an image is done."""
+        self._log({"name": name, "sha256": sha256})
+
+    def log_video(self, name: str, sha256: str, frames: int = 0) -> None:
+        """Say how many frames of a video are done; 0 before the first is written, for its name to be taken."""
+        self._log({"name": name, "sha256": sha256, _FRAMES: frames})
+
+    def _log(self, entry: Dict[str, Any]) -> None:
+        self._entries[entry["name"]] = entry
         try:
             with (self.path / _LOG).open("a", encoding="utf-8") as file:
                 file.write(_line(entry))
@@ -91,7 +101,7 @@ class Folder:
             raise UserError(f"--out {self.path}: is no folder of predictions, nor empty: choose another one")
         lock = self._locked()
         if fresh and (self.path / MARK).exists():
-            move_aside(self.path)
+            move_aside(Path(os.path.abspath(self.path)))  # noqa: PTH100 - links stay, a dot or two has a name
             lock.close()
             lock = self._locked()
         return lock

@@ -1,7 +1,7 @@
 """A model that is done, and an image -> what it says of every pixel, as the evaluation would have it."""
 
-import math
 import re
+from itertools import count
 from pathlib import Path
 from typing import Any, Dict, NamedTuple, Tuple, Union
 
@@ -171,10 +171,10 @@ class Predictor:
         least, most = (half_up(side * scale) for side, scale in ((min(seen), min(scales)), (max(seen), max(scales))))
         needed = _LEAST_SIDE.get(encoder, 0)
         if least < needed:
+            enough = next(side for side in count(needed) if half_up(side * min(scales)) >= needed)
             raise UserError(
                 f"{width}x{height} pixels are too small: {encoder} halves its input five times, so its short side must "
-                f"be {needed} or more and would be {least}: give a short side of "
-                f"{math.ceil((needed - 0.5) / min(scales))} or more"
+                f"be {needed} or more and would be {least}: give a short side of {enough} or more"
             )
         if most > _LONGEST_SIDE or seen[0] * seen[1] * max(scales) ** 2 > _MOST_PIXELS:
             raise UserError(
