@@ -15,12 +15,12 @@ from gluon_madapt.threads import in_threads
 
 _log = logging.getLogger(__name__)
 
-_IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 _LAYOUTS = {
     "gta5": "images/*.png and labels/*.png",
     "synthia": "RGB/*.png and GT/LABELS/*.png",
     "cityscapes": "leftImg8bit/SPLIT/CITY/*_leftImg8bit.png (and, where labels are needed, gtFine likewise)",
-    "folder": "images (" + ", ".join(_IMAGE_SUFFIXES) + ") in it or in folders below it; labels, if needed, in a "
+    "folder": "images (" + ", ".join(IMAGE_SUFFIXES) + ") in it or in folders below it; labels, if needed, in a "
     "folder of the same form",
 }
 
@@ -205,7 +205,8 @@ def _pairs_folder(data: Data) -> List[Sample]:
             f"{labels}: the labels lie in {root}, and would be taken for images: name the folder of the images alone"
         )
     samples = []
-    for path in sorted(path for path in root.rglob(f"*{data.image_suffix}") if _is_image(path)):
+    found = (path for path in root.rglob("*") if path.name.endswith(data.image_suffix) and is_image(path))
+    for path in sorted(found):
         name = path.relative_to(root)
         stem = name.name[: -len(data.image_suffix or name.suffix)]
         label = labels / name.parent / f"{stem}{data.label_suffix}" if labels else None
@@ -213,9 +214,10 @@ def _pairs_folder(data: Data) -> List[Sample]:
     return samples
 
 
-def _is_image(path: Path) -> bool:
+def is_image(path: Path) -> bool:
+    """Tell whether a path is of an image, by its suffix."""
     # A link to nothing is listed as well: it is an error when it is read, rather than an image that is silently missed.
-    return path.suffix.lower() in _IMAGE_SUFFIXES and (path.is_file() or path.is_symlink())
+    return path.suffix.lower() in IMAGE_SUFFIXES and (path.is_file() or path.is_symlink())
 
 
 def _file_size(path: Path) -> int:

@@ -66,7 +66,7 @@ def _scores(net, image: nd.NDArray, scales: Sequence[float], mirror: bool) -> Li
     height, width = image.shape[2:]
     copies = []
     for scale in scales:
-        rows, columns = _half_up(height * scale), _half_up(width * scale)
+        rows, columns = half_up(height * scale), half_up(width * scale)
         scaled = image
         if (rows, columns) != (height, width):
             scaled = resize_like(nd, image, nd.empty((1, 1, rows, columns), ctx=image.context))
@@ -77,5 +77,6 @@ def _scores(net, image: nd.NDArray, scales: Sequence[float], mirror: bool) -> Li
     return copies
 
 
-def _half_up(value: float) -> int:
+def half_up(value: float) -> int:
+    """Round the length of a scaled side as the released code does, to 1 at least."""
     return max(1, math.floor(value + 0.5))

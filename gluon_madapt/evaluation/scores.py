@@ -1,7 +1,7 @@
 """A network and a labelled split -> per-class IoU and its means."""
 
 from contextlib import closing
-from typing import Dict, Optional, Sequence
+from typing import Dict, Iterator, Optional, Sequence
 
 import mxnet as mx
 import numpy as np
@@ -46,11 +46,21 @@ def predict_labels(
     np.ndarray
         (H, W) uint8 train ids.
     """
+    blocks = image_probability_blocks(net, image, context, short_side, scales, mirror)
+    return np.concatenate([classify(block)[0] for block in blocks]).astype(np.uint8)
+
+
+def image_probability_blocks(
+    net, image: np.ndarray, context: mx.Context, short_side: Optional[int], scales: Sequence[float], mirror: bool
+) -> Iterator[np.ndarray]:
+    """Yield class probabilities of an image at its own size, (L, rows, W) float32, each block valid until the next.
+
+    Arguments as in `predict_labels`.
+    """
     height, width = image.shape[:2]
     resized = resize_image(image, base_size(width, height, short_side=short_side))
     batch = nd.array(normalize(resized)[None], ctx=context)
-    blocks = mean_probability_blocks(net, batch, scales, mirror, size=(width, height))
-    return np.concatenate([classify(block)[0] for block in blocks]).astype(np.uint8)
+    return mean_probability_blocks(net, batch, scales, mirror, size=(width, height))
 
 
 def evaluate(

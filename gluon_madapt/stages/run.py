@@ -286,4 +286,4 @@ def move_aside(folder: Path) -> None:
     try:
         folder.rename(folder.with_name(f"{folder.name}.{stamp}.old"))
     except OSError as error:
-        raise UserError(f"{folder}: cannot be moved aside ({error.strerror}): choose another --run-dir") from None
+        raise UserError(f"{folder}: cannot be moved aside ({error.strerror}): choose another folder") from None

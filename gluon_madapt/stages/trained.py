@@ -117,7 +117,9 @@ def _file_of(path: Path) -> Path:
 
 def _classes_of(meta: Dict[str, Any], path: Path) -> ClassSet:
     if "class_names" in meta:
-        return ClassSet(tuple(meta["class_names"]), np.array(meta["palette"], dtype=np.uint8), {})
+        names = tuple(meta["class_names"])
+        published = [known.label_ids for known in map(class_set, (19, 16)) if known.names == names]
+        return ClassSet(names, np.array(meta["palette"], dtype=np.uint8), *(published or [{}]))
     try:
         return class_set(meta["classes"])
     except ValueError as error:

@@ -1,0 +1,164 @@
+"""A folder of predictions: what made them, and which are done, so that nothing is done twice and nothing is mixed."""
+
+import fcntl
+import json
+import os
+import shutil
+from pathlib import Path, PurePath
+from typing import Any, Dict, TextIO
+
+from gluon_madapt.atomic import PARTIAL
+from gluon_madapt.errors import UserError
+from gluon_madapt.prediction.inputs import MARK
+from gluon_madapt.provenance import with_this_code
+from gluon_madapt.stages.records import read_json, read_log, write_json, write_text
+from gluon_madapt.stages.run import move_aside
+
+_LOG, _LOCK = "log.jsonl", ".lock"
+_FRAMES = "frames"  # in the lines of videos
+# What decides the content of a file that is there; a folder holds what was made by one value of each.
+_DECIDING = ("checkpoint_sha256", "short_side", "scales", "mirror", "ids", "alpha", "every", "top_k")
+
+
+class Folder:
+    """The folder, and its log: a line for each prediction, written after its files.
+
+    Parameters
+    ----------
+    path : Path
+        The folder.
+    made_by : dict
+        The model and settings, JSON values by name.
+    fresh : bool
+        Whether predictions that are there are moved aside.
+
+    Raises
+    ------
+    UserError
+        If it holds predictions of another model or other settings, or anything else; if another process is at work on
+        it, or it cannot be written.
+    """
+
+    def __init__(self, path: Path, made_by: Dict[str, Any], fresh: bool = False):
+        self.path = path
+        self._lock = self._claim(fresh)
+        self._record(made_by)
+        for partial in path.rglob(f"*{PARTIAL}"):  # of processes that were killed
+            shutil.rmtree(partial) if partial.is_dir() else partial.unlink()
+        self._entries = {one["name"]: one for one in read_log(path / _LOG) if {"name", "sha256"} <= one.keys()}
+        write_text(path / _LOG, "".join(map(_line, self._entries.values())))  # without a line that was cut off
+
+    def __enter__(self) -> "Folder":
+        return self
+
+    def __exit__(self, *error) -> None:
+        self._lock.close()
+
+    def entry(self, name: str, sha256: str) -> Dict[str, Any]:
+        """Return what was logged of a prediction; nothing if it is not done.
+
+        Raises
+        ------
+        UserError
+            If it was made from another file, of another SHA-256.
+        """
+        entry = self._entries.get(name, {})
+        above = (self._entries.get(str(one), {}) for one in PurePath(name).parents)
+        if any(_FRAMES in one for one in above) or (entry and entry["sha256"] != sha256):
+            self._refuse(name)
+        return entry
+
+    def _refuse(self, name: str) -> None:
+        raise UserError(
+            f"{name}: {self.path} holds predictions of another file of that name, which are left as they are: "
+            "choose another --out, or give --fresh to move all aside"
+        )
+
+    def frames(self, video: str, sha256: str) -> int:
+        """Return how many frames of a video there were when all were done; 0 if they are not, else as in `entry`."""
+        if any(name.startswith(f"{video}/") for name in self._entries):
+            self._refuse(video)
+        return self.entry(video, sha256).get(_FRAMES, 0)
+
+    def log_image(self, name: str, sha256: str) -> None:
+        """Say that an image is done."""
+        self._log({"name": name, "sha256": sha256})
+
+    def log_video(self, name: str, sha256: str, frames: int = 0) -> None:
+        """Say how many frames of a video are done; 0 before the first is written, for its name to be taken."""
+        self._log({"name": name, "sha256": sha256, _FRAMES: frames})
+
+    def _log(self, entry: Dict[str, Any]) -> None:
+        self._entries[entry["name"]] = entry
+        try:
+            with (self.path / _LOG).open("a", encoding="utf-8") as file:
+                file.write(_line(entry))
+        except OSError as error:
+            raise UserError(f"{self.path / _LOG}: cannot be written ({error.strerror})") from None
+
+    def _claim(self, fresh: bool) -> TextIO:
+        if self.path.exists() and not (self.path / MARK).exists() and not _is_empty(self.path):
+            raise UserError(f"--out {self.path}: is no folder of predictions, nor empty: choose another one")
+        lock = self._locked()
+        if fresh and (self.path / MARK).exists():
+            move_aside(Path(os.path.abspath(self.path)))  # noqa: PTH100 - links stay, a dot or two has a name
+            lock.close()
+            lock = self._locked()
+        return lock
+
+    def _locked(self) -> TextIO:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            file = (self.path / _LOCK).open("a")
+        except OSError as error:
+            raise UserError(f"--out {self.path}: cannot be written ({error.strerror}): choose another one") from None
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            raise UserError(f"--out {self.path}: another process predicts into it: wait for it, or stop it") from None
+        except OSError as error:
+            raise UserError(
+                f"--out {self.path}: cannot be locked ({error.strerror}): choose one on another file system"
+            ) from None
+        return file
+
+    def _record(self, made_by: Dict[str, Any]) -> None:
+        path = self.path / MARK
+        before = _read_mark(path) if path.exists() else {}
+        if before:
+            changes = [
+                _change(key, before.get(key), made_by[key]) for key in _DECIDING if _differ(key, before, made_by)
+            ]
+            if changes:
+                raise UserError(
+                    f"--out {self.path}: holds predictions made otherwise ({'; '.join(changes)}): give --fresh to move "
+                    "them aside, or another --out"
+                )
+        top_k = made_by["top_k"] or before.get("top_k", 0)
+        write_json(path, dict(made_by, top_k=top_k, predicted_by=with_this_code(before.get("predicted_by", ()))))
+
+
+def _read_mark(path: Path) -> Dict[str, Any]:
+    try:
+        return read_json(path)
+    except UserError:
+        raise UserError(f"{path}: cannot be read: give --fresh to move the folder aside, or another --out") from None
+
+
+def _differ(key: str, before: Dict[str, Any], now: Dict[str, Any]) -> bool:
+    optional = key == "top_k" and not (before.get(key) and now[key])
+    return before.get(key) != now[key] and not optional
+
+
+def _change(key: str, before: Any, now: Any) -> str:
+    if key == "checkpoint_sha256":
+        return "by another model"
+    return f"{key} was {before}, now {now}"
+
+
+def _is_empty(path: Path) -> bool:
+    return path.is_dir() and all(one.name == _LOCK or one.suffix == PARTIAL for one in path.iterdir())
+
+
+def _line(entry: Dict[str, Any]) -> str:
+    return json.dumps(entry) + "\n"

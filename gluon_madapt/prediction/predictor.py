@@ -1,0 +1,205 @@
+"""A model that is done, and an image -> what it says of every pixel, as the evaluation would have it."""
+
+import re
+from itertools import count
+from pathlib import Path
+from typing import Any, Dict, NamedTuple, Tuple, Union
+
+import mxnet as mx
+import numpy as np
+
+from gluon_madapt.data.files import read_image
+from gluon_madapt.data.transforms import base_size
+from gluon_madapt.errors import FailureError, UserError
+from gluon_madapt.evaluation import image_probability_blocks
+from gluon_madapt.evaluation.inference import half_up
+from gluon_madapt.proxies.pixels import classify
+from gluon_madapt.stages.devices import contexts_of
+from gluon_madapt.stages.trained import TrainedModel, load_trained
+
+OWN_SIZE = "own"
+# VGG16 halves its input five times, rounding down; the other encoders round up, and take a single pixel.
+_LEAST_SIDE = {"vgg16": 32}
+# Of a network's input, 8192x8192: a thin image whose short side is enlarged would otherwise take all memory.
+_MOST_PIXELS = 1 << 26
+# Its longer side: an interpolation matrix has about the square of it as elements, and MXNet crashes from 2^31 on.
+_LONGEST_SIDE = 1 << 15
+
+
+class Prediction(NamedTuple):
+    """What a model says of an image.
+
+    Attributes
+    ----------
+    labels : np.ndarray
+        (H, W) uint8 train ids, the likeliest class of each pixel.
+    confidence : np.ndarray
+        (H, W) float32, the probability of that class.
+    top_ids : np.ndarray
+        (k, H, W) uint8 train ids of the k likeliest classes, likeliest first; of a tie the lower id first.
+    top_probabilities : np.ndarray
+        (k, H, W) float16, their probabilities.
+    """
+
+    labels: np.ndarray
+    confidence: np.ndarray
+    top_ids: np.ndarray
+    top_probabilities: np.ndarray
+
+
+class Predictor:
+    """A model in use; call it with an image.
+
+    Parameters
+    ----------
+    model : TrainedModel
+        The model.
+    context : mx.Context
+        The device that it is on.
+    multi_scale : bool
+        Whether to average over the model's scales and mirrored copies.
+    short_side : int or "own", optional
+        Short side of the network's input, or the image's own size; that of the model's evaluation by default.
+
+    Attributes
+    ----------
+    classes : ClassSet
+        Names and colours of the classes, with the label ids of data sets that have them.
+    origin : dict
+        Where the model comes from, as in `TrainedModel`.
+    settings : dict
+        short_side, scales and mirror, as `gluon_madapt.evaluation.predict_labels` takes them.
+    """
+
+    def __init__(
+        self,
+        model: TrainedModel,
+        context: mx.Context,
+        multi_scale: bool = False,
+        short_side: Union[int, str, None] = None,
+    ):
+        self.classes = model.classes
+        self.origin = model.origin
+        own = None if short_side == OWN_SIZE else short_side
+        self.settings: Dict[str, Any] = {
+            "short_side": model.short_side if short_side is None else own,
+            "scales": model.scales if multi_scale else (1.0,),
+            "mirror": multi_scale,
+        }
+        self._net, self._context = model.net, context
+        if multi_scale:  # whose sizes change from pass to pass
+            self._net.hybridize()
+        else:
+            self._net.compile_for_inference()
+
+    @classmethod
+    def load(
+        cls,
+        path: Union[str, Path],
+        multi_scale: bool = False,
+        short_side: Union[int, str, None] = None,
+        device: str = "auto",
+    ) -> "Predictor":
+        """Load a model without being told its encoder or classes.
+
+        Parameters
+        ----------
+        path : str or Path
+            A checkpoint, the folder of a stage or of a run, a finished network or a released parameter file.
+        multi_scale, short_side
+            As for the class.
+        device : str
+            "auto", "cpu(0)", "gpu(1)"; "auto" is the first GPU, or the CPU without one.
+
+        Raises
+        ------
+        UserError
+            If there is no such file, it is damaged or of another kind, or there is no such device.
+        """
+        if not re.fullmatch(r"auto|[cg]pu\(\d+\)", device):
+            raise UserError(f"device {device}: expected auto, cpu(0), gpu(0) or another GPU by its number")
+        context = contexts_of(device if device == "auto" else [device])[0]
+        return cls(load_trained(Path(path), context), context, multi_scale, short_side)
+
+    def __call__(self, image: Union[np.ndarray, str, Path], top_k: int = 0) -> Prediction:
+        """Segment an image at its own size.
+
+        Parameters
+        ----------
+        image : np.ndarray, str or Path
+            (H, W, 3) uint8 RGB; or the file of an image, which is turned upright as EXIF says.
+        top_k : int
+            How many of the likeliest classes are returned, besides the likeliest.
+
+        Raises
+        ------
+        UserError
+            If the file cannot be read, or the network cannot take an image of that size.
+        FailureError
+            If what the network returns is not finite.
+        ValueError
+            If the array is no image, or there are fewer classes than ``top_k``.
+        """
+        if not isinstance(image, np.ndarray):
+            image = read_image(Path(image))
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+            raise ValueError(f"an image of shape {image.shape} and type {image.dtype}: expected (H, W, 3) uint8 RGB")
+        if top_k > len(self.classes):
+            raise ValueError(f"top_k {top_k}: there are {len(self.classes)} classes")
+        height, width = image.shape[:2]
+        self._refuse_size(width, height)
+        try:
+            blocks = image_probability_blocks(self._net, image, self._context, **self.settings)
+            parts = list(zip(*(_of_block(block, top_k) for block in blocks)))
+        except mx.base.MXNetError as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise UserError(f"{width}x{height} pixels: MXNet fails ({reason}): try a smaller short side") from None
+        labels, confidence = (np.concatenate(part) for part in parts[:2])
+        top_ids, top_probabilities = (np.concatenate(part, axis=1) for part in parts[2:])
+        return Prediction(labels, confidence, top_ids, top_probabilities)
+
+    def __str__(self) -> str:
+        short_side, scales = self.settings["short_side"], ", ".join(map(str, self.settings["scales"]))
+        size = "an image's own size" if short_side is None else f"a short side of {short_side}"
+        copies = f", scales {scales}, mirrored" if self.settings["mirror"] else ""
+        return f"{self.origin['checkpoint']}: {self.origin['encoder']}, {len(self.classes)} classes, at {size}{copies}"
+
+    def _refuse_size(self, width: int, height: int) -> None:
+        seen = base_size(width, height, short_side=self.settings["short_side"])
+        scales, encoder = self.settings["scales"], self.origin["encoder"]
+        least, most = (half_up(side * scale) for side, scale in ((min(seen), min(scales)), (max(seen), max(scales))))
+        needed = _LEAST_SIDE.get(encoder, 0)
+        if least < needed:
+            enough = next(side for side in count(needed) if half_up(side * min(scales)) >= needed)
+            raise UserError(
+                f"{width}x{height} pixels are too small: {encoder} halves its input five times, so its short side must "
+                f"be {needed} or more and would be {least}: give a short side of {enough} or more"
+            )
+        if most > _LONGEST_SIDE or seen[0] * seen[1] * max(scales) ** 2 > _MOST_PIXELS:
+            raise UserError(
+                f"{width}x{height} pixels are too many, or in too long a row: the network's input, {seen[0]}x{seen[1]} "
+                f"at scales of up to {max(scales)}, may have {_MOST_PIXELS / 1e6:.0f} million pixels and a side of "
+                f"{_LONGEST_SIDE}: give a smaller short side, or cut the image up"
+            )
+
+
+def _of_block(block: np.ndarray, top_k: int) -> Tuple[np.ndarray, ...]:
+    """Return what a `Prediction` holds, of some rows of probabilities, (L, rows, W)."""
+    try:
+        labels, confidence = classify(block)
+    except ValueError as error:
+        raise FailureError(str(error)) from None
+    return (labels.astype(np.uint8), confidence, *_top(block, top_k))
+
+
+def _top(block: np.ndarray, k: int) -> Tuple[np.ndarray, np.ndarray]:
+    """Return the k largest of (L, rows, W) probabilities: their places, uint8, and values, float16, (k, rows, W)."""
+    left = block.copy() if k else block
+    ids = np.empty((k, *block.shape[1:]), dtype=np.uint8)
+    values = np.empty(ids.shape, dtype=np.float16)
+    for rank in range(k):
+        best = left.argmax(axis=0)[None]
+        ids[rank] = best
+        values[rank] = np.take_along_axis(left, best, axis=0)
+        np.put_along_axis(left, best, -1, axis=0)
+    return ids, values
