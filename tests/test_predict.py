@@ -18,7 +18,7 @@ from small_experiments import run_stages, small_experiment
 from gluon_madapt.data.files import read_image, read_label
 from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.evaluation import ConfusionMatrix, summary
-from gluon_madapt.labels import ClassSet, class_set, colourize, encode_ids
+from gluon_madapt.labels import ClassSet, class_set, colourize, encode_ids, label_map
 from gluon_madapt.models import Segmenter
 from gluon_madapt.prediction import Predictor, predictor
 from gluon_madapt.prediction.batch import predict_all
@@ -97,7 +97,7 @@ def test_predictions_score_what_the_evaluation_says(finished, tiny_world, tmp_pa
     predict(Predictor.load(finished / stage, multi_scale), tmp_path / "out", val)
     matrix = ConfusionMatrix(19)
     for sample in run.dataset("val", labelled=True).samples:
-        label = read_label(sample.label, "cityscapes", class_set(19))
+        label = read_label(sample.label, label_map("cityscapes", class_set(19)))
         matrix.add(label, read(tmp_path / "out" / "labels" / sample.name))
     assert matrix.counts.sum() > 0
     assert {**expected, **summary(matrix, class_set(19))} == expected
