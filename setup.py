@@ -8,6 +8,12 @@ from setuptools import find_packages, setup
 here = Path(__file__).parent
 version = re.search(r'__version__ = "(.+)"', (here / "gluon_madapt" / "__init__.py").read_text()).group(1)
 
+ONNX = [
+    "onnx<1.19",  # MXNet 1.9 exports by onnx.mapping, which 1.19 dropped
+    "onnxruntime",  # runs an export, to compare it with the network
+]
+TENSORBOARD = ["tensorboardX"]  # writes TensorBoard's event files; TensorBoard itself may live anywhere
+
 setup(
     name="gluon_madapt",
     version=version,
@@ -47,6 +53,8 @@ setup(
             "nvidia-nccl-cu11",
             "nvidia-nvtx-cu11",
         ],
+        "onnx": ONNX,
+        "tensorboard": TENSORBOARD,
         # What tools/convert_pretrained.py reads.
         "convert": ["safetensors"],
         # PyTorch before 2.6 can be made to execute what a file of weights carries; 2.6 needs Python 3.9.
@@ -54,6 +62,8 @@ setup(
         "dev": [
             "cityscapesscripts",  # the official evaluation, which ours is checked against
             "hypothesis",  # properties of the proxy selection
+            *ONNX,
+            *TENSORBOARD,
             "pytest",
             "pytest-xdist",  # both cores for the tests
             "ruff",
