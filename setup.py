@@ -1,12 +1,20 @@
 """Packaging: `pip install -c constraints.txt -e '.[cpu,dev]'`, or `.[gpu]` for the CUDA build of MXNet."""
 
 import re
+import runpy
+import sys
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
 here = Path(__file__).parent
 version = re.search(r'__version__ = "(.+)"', (here / "gluon_madapt" / "__init__.py").read_text()).group(1)
+
+# Before pip looks for packages that do not exist, or builds NumPy for minutes, and then names neither reason nor cure.
+supported = runpy.run_path(str(here / "gluon_madapt" / "supported.py"))
+problem = supported["wrong_with_python"]() or supported["wrong_with_machine"]()
+if problem:
+    sys.exit(f"error: {problem}")
 
 ONNX = [
     "onnx<1.19",  # MXNet 1.9 exports by onnx.mapping, which 1.19 dropped

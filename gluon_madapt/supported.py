@@ -103,12 +103,10 @@ def _wrong_with_opencv() -> str:
     try:
         import cv2  # noqa: F401, PLC0415 - here, since it may fail
     except ImportError as error:
-        from importlib.metadata import version  # noqa: PLC0415 - missing before Python 3.8
-
         return (
             f"OpenCV does not import ({' '.join(str(error).split())}): {sys.executable} -m pip install --no-deps "
-            f"--force-reinstall opencv-python-headless=={version('opencv-python')} takes the build that needs no "
-            "libraries of the system (make setup does this itself); or apt-get install libgl1 libglib2.0-0"
+            "--force-reinstall 'opencv-python-headless<4.12' takes the build that needs no libraries of the system "
+            "(make setup does so itself); or apt-get install libgl1 libglib2.0-0"
         )
     return ""
 
