@@ -19,7 +19,8 @@ sys.exit(runpy.run_path("gluon_madapt/supported.py")["wrong_with_python"]() != "
 }
 
 find_python() {
-    local candidate wanted="expected 3.8 to 3.12, 64 bits, with the modules venv and ensurepip (Debian and Ubuntu have them in python3-venv)"
+    local candidate wanted="expected 3.8 to 3.12, 64 bits, with the modules venv and ensurepip"
+    wanted+=" (which Debian and Ubuntu have in python3-venv)"
     for candidate in ${PYTHON:+"$PYTHON"} python3.11 python3.10 python3.12 python3.9 python3.8 python3 python \
         "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.*/bin/python; do
         if command -v "$candidate" >/dev/null && usable "$candidate"; then
