@@ -1,12 +1,26 @@
 """Packaging: `pip install -c constraints.txt -e '.[cpu,dev]'`, or `.[gpu]` for the CUDA build of MXNet."""
 
 import re
+import runpy
+import sys
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
 here = Path(__file__).parent
 version = re.search(r'__version__ = "(.+)"', (here / "gluon_madapt" / "__init__.py").read_text()).group(1)
+
+# Before pip looks for packages that do not exist, or builds NumPy for minutes, and then names neither reason nor cure.
+supported = runpy.run_path(str(here / "gluon_madapt" / "supported.py"))
+problem = supported["wrong_with_python"]() or supported["wrong_with_machine"]()
+if problem:
+    sys.exit(f"error: {problem}")
+
+ONNX = [
+    "onnx<1.19",  # MXNet 1.9 exports by onnx.mapping, which 1.19 dropped
+    "onnxruntime",  # runs an export, to compare it with the network
+]
+TENSORBOARD = ["tensorboardX"]  # writes TensorBoard's event files; TensorBoard itself may live anywhere
 
 setup(
     name="gluon_madapt",
@@ -47,6 +61,8 @@ setup(
             "nvidia-nccl-cu11",
             "nvidia-nvtx-cu11",
         ],
+        "onnx": ONNX,
+        "tensorboard": TENSORBOARD,
         # What tools/convert_pretrained.py reads.
         "convert": ["safetensors"],
         # PyTorch before 2.6 can be made to execute what a file of weights carries; 2.6 needs Python 3.9.
@@ -54,6 +70,8 @@ setup(
         "dev": [
             "cityscapesscripts",  # the official evaluation, which ours is checked against
             "hypothesis",  # properties of the proxy selection
+            *ONNX,
+            *TENSORBOARD,
             "pytest",
             "pytest-xdist",  # both cores for the tests
             "ruff",

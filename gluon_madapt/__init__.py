@@ -2,10 +2,14 @@
 
 import os
 
-import numpy
+from gluon_madapt import supported
 
-from gluon_madapt import cuda
-from gluon_madapt.threads import cores
+supported.refuse_unsupported()
+
+import numpy  # noqa: E402 - which may be missing
+
+from gluon_madapt import cuda  # noqa: E402
+from gluon_madapt.threads import cores  # noqa: E402
 
 __version__ = "0.1.0"
 
@@ -18,3 +22,4 @@ os.environ.setdefault("OMP_NUM_THREADS", str(cores()))
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(1 << 27))
 # Linked by MXNet's CUDA build, which is not told where pip has put them.
 cuda.load_libraries()
+supported.refuse_missing_libraries()

@@ -18,4 +18,5 @@ if __name__ == "__main__":
     tool = Path(sys.argv[1])
     sys.argv = sys.argv[1:]
     sys.path.insert(0, str(tool.parent))
+    sys.path.insert(0, str(tool.parent))
     runpy.run_path(str(tool), run_name="__main__")

@@ -140,6 +140,7 @@ def test_a_training_goes_on_where_it_was_stopped(tiny_world, tmp_path):
         "    if rate < 0.6e-4 and self._team.leads and not self._signal: os.kill(os.getpid(), signal.SIGTERM)\n"
         "Loop.record = stopping\n"
         "sys.argv = sys.argv[1:]\n"
+        "sys.path.insert(0, os.path.dirname(sys.argv[0]))\n"
         "runpy.run_path(sys.argv[0], run_name='__main__')\n"
     )
     words = launched([PYTHON, "-c", code, *command("source", stopped, half)[1:]])

@@ -116,6 +116,7 @@ KILLER = (
     "    if not left[0]: os.kill(os.getpid(), signal.SIGKILL)\n"
     "Loop.record = killing\n"
     "sys.argv = sys.argv[2:]\n"
+    "sys.path.insert(0, os.path.dirname(sys.argv[0]))\n"
     "runpy.run_path(sys.argv[0], run_name='__main__')\n"
 )
 

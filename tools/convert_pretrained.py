@@ -6,6 +6,8 @@ The input is the state_dict that torchvision publishes, as a .safetensors file (
 
 from pathlib import Path
 
+import checkout  # noqa: F401 - first
+
 from gluon_madapt.command import ToolParser, run_tool
 from gluon_madapt.errors import UserError
 from gluon_madapt.hashing import sha256

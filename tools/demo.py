@@ -5,6 +5,8 @@ import statistics
 import time
 from pathlib import Path
 
+import checkout  # noqa: F401 - first
+
 from gluon_madapt.command import ToolParser, run_tool, seed_list
 from gluon_madapt.config import load_experiment
 from gluon_madapt.data import proxy_path

@@ -2,6 +2,8 @@
 
 import sys
 
+import checkout  # noqa: F401 - first
+
 from gluon_madapt.command import experiment_parser, open_run, run_tool
 from gluon_madapt.doctor import ERROR, WARNING, examine
 

@@ -14,29 +14,26 @@ fail() {
 }
 
 usable() {
-    "$1" -c 'import ensurepip, struct, sys, venv
-sys.exit(not ((3, 8) <= sys.version_info[:2] <= (3, 12) and struct.calcsize("P") == 8))' 2>/dev/null
+    "$1" -c 'import ensurepip, runpy, sys, venv
+sys.exit(runpy.run_path("gluon_madapt/supported.py")["wrong_with_python"]() != "")' 2>/dev/null
 }
 
 find_python() {
-    local candidate
-    for candidate in ${PYTHON:-} python3.11 python3.10 python3.12 python3.9 python3.8 python3 python; do
+    local candidate wanted="expected 3.8 to 3.12, 64 bits, with the modules venv and ensurepip"
+    wanted+=" (which Debian and Ubuntu have in python3-venv)"
+    for candidate in ${PYTHON:+"$PYTHON"} python3.11 python3.10 python3.12 python3.9 python3.8 python3 python \
+        "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.*/bin/python; do
         if command -v "$candidate" >/dev/null && usable "$candidate"; then
             command -v "$candidate"
             return
         fi
         if [ -n "${PYTHON:-}" ]; then
-            fail "PYTHON=$PYTHON is no usable Python: expected 3.8 to 3.12, 64 bits, with the modules venv and ensurepip"
+            fail "PYTHON=$PYTHON is no usable Python: $wanted"
         fi
     done
-    fail "no usable Python found: expected 3.8 to 3.12, 64 bits, with the modules venv and ensurepip (on Debian and" \
-        "Ubuntu: apt-get install python3-venv); name one with PYTHON=/path/to/python"
+    fail "no usable Python found, only $(python3 --version 2>/dev/null || echo none): $wanted; install one, by pyenv" \
+        "or conda where the system has none, and name it with PYTHON=/path/to/python"
 }
-
-case "$(uname -s) $(uname -m)" in
-"Linux x86_64") ;;
-*) fail "MXNet has no wheels for $(uname -s) on $(uname -m): expected Linux on x86_64" ;;
-esac
 
 wanted=$(cat setup.py constraints.txt tools/environment.sh | cksum | tr ' ' '-')::$extras
 if [ -x "$venv"/bin/python ] && [ "$(cat "$venv"/made-for 2>/dev/null)" = "$wanted" ]; then
@@ -44,15 +41,15 @@ if [ -x "$venv"/bin/python ] && [ "$(cat "$venv"/made-for 2>/dev/null)" = "$want
 fi
 
 python=$(find_python)
+"$python" gluon_madapt/supported.py || exit 2
 echo "setting up $venv with $python (once; a few hundred megabytes)" >&2
 "$python" -m venv --clear "$venv" || fail "$python -m venv failed"
 "$venv"/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$extras]" ||
     fail "pip could not install the packages of setup.py (see above): is a package index within reach?"
 # GluonCV asks for opencv-python, which links the system's libGL; the headless build of the same release does not.
 if ! "$venv"/bin/python -c 'import cv2' 2>/dev/null; then
-    version=$("$venv"/bin/python -c 'from importlib.metadata import version; print(version("opencv-python"))')
-    "$venv"/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall \
-        "opencv-python-headless==$version"
+    "$venv"/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps \
+        --force-reinstall opencv-python-headless || fail "pip could not install opencv-python-headless (see above)"
 fi
-"$venv"/bin/python -c 'import gluon_madapt, cv2, mxnet, gluoncv' || fail "the packages are installed but do not import (see above)"
+"$venv"/bin/python -c 'import gluon_madapt, mxnet, gluoncv' || fail "the packages are installed but do not import (see above)"
 echo "$wanted" >"$venv"/made-for

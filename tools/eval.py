@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import checkout  # noqa: F401 - first
+
 from gluon_madapt.command import experiment_parser, open_run, run_tool
 from gluon_madapt.errors import UserError
 from gluon_madapt.evaluation.tables import score_table

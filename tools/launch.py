@@ -4,6 +4,8 @@ import argparse
 import shutil
 import sys
 
+import checkout  # noqa: F401 - first
+
 from gluon_madapt.command import ToolParser, positive, run_tool
 from gluon_madapt.errors import UserError
 from gluon_madapt.launcher import launch

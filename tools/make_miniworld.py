@@ -3,6 +3,8 @@
 import time
 from pathlib import Path
 
+import checkout  # noqa: F401 - first
+
 from gluon_madapt.command import ToolParser, run_tool
 from gluon_madapt.miniworld import make_miniworld
 

@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+import checkout  # noqa: F401 - first
+
 from gluon_madapt.command import experiment_parser, open_run, run_tool
 from gluon_madapt.proxies import Shares
 from gluon_madapt.stages import make_proxies

@@ -4,6 +4,8 @@ import shlex
 import time
 from pathlib import Path
 
+import checkout  # noqa: F401 - first
+
 from gluon_madapt.command import experiment_parser, positive, run_tool, seed_list
 from gluon_madapt.errors import UserError
 

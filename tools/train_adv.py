@@ -1,5 +1,7 @@
 """Stage 2: adversarial training of the source model on source and target images."""
 
+import checkout  # noqa: F401 - first
+
 from gluon_madapt.command import experiment_parser, open_run, run_tool
 from gluon_madapt.stages import train_adversarial
 

@@ -1,5 +1,7 @@
 """Stage 4: train a segmenter on target images and their proxy labels."""
 
+import checkout  # noqa: F401 - first
+
 from gluon_madapt.command import experiment_parser, open_run, run_tool
 from gluon_madapt.stages import retrain
 

@@ -1,5 +1,7 @@
 """Stage 1: train a segmenter on labelled source images."""
 
+import checkout  # noqa: F401 - first
+
 from gluon_madapt.command import experiment_parser, open_run, run_tool
 from gluon_madapt.stages import train_source
 
