@@ -17,7 +17,7 @@ def require_packages() -> None:
     """
     missing = [name for name in ("onnx", "onnxruntime") if util.find_spec(name) is None]
     if missing:
-        raise UserError(f"the export needs {' and '.join(missing)}, which is not installed: {_INSTALL}")
+        raise UserError(f"the export needs {' and '.join(missing)}, not installed here: {_INSTALL}")
     if util.find_spec("onnx.mapping") is None:  # MXNet's exporter reads it; onnx 1.19 dropped it
         version = import_module("onnx").__version__
         raise UserError(f"MXNet's exporter does not work with onnx {version}: expected 1.14 to 1.18: {_INSTALL}")
