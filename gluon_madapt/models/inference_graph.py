@@ -58,7 +58,8 @@ class InferenceGraph:
         if images.context.device_type != "cpu":
             return
         self._compile(images.shape)
-        differences = [_difference(*pair) for pair in zip(self._fused(images), self._plain(images))]
+        pairs = zip(self._fused(images), self._plain(images))
+        differences = [share_of_range(found.asnumpy(), expected.asnumpy()) for found, expected in pairs]
         difference = float(np.max(differences))  # not a number if one of them is none
         if not difference <= _TOLERANCE:
             self._fused = None
@@ -69,7 +70,6 @@ class InferenceGraph:
             )
 
 
-def _difference(found: nd.NDArray, expected: nd.NDArray) -> float:
+def share_of_range(found: np.ndarray, expected: np.ndarray) -> float:
     """Return the largest difference, as a share of the range; not a number where one of them is not finite."""
-    found, expected = found.asnumpy(), expected.asnumpy()
     return float(np.abs(found - expected).max() / max(np.ptp(expected), np.finfo(np.float32).tiny))

@@ -1,0 +1,1 @@
+"""A trained model -> a file that runs without MXNet: ONNX, for images of one size."""
