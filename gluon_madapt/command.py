@@ -104,7 +104,7 @@ class _IfThere(argparse.Action):
         except ImportError as error:
             why = "is not installed" if error.name == "tensorboardX" else f"cannot be imported ({error})"
             raise UserError(
-                f"{option_string}: the package tensorboardX {why}: pip install 'gluon_madapt[tensorboard]'"
+                f"{option_string}: the package tensorboardX {why}: pip install -c constraints.txt -e '.[tensorboard]'"
             ) from None
         setattr(namespace, self.dest, True)
 

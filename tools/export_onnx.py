@@ -6,6 +6,8 @@ The file is checked on the spot: it is not written unless ONNX Runtime's scores 
 import argparse
 from pathlib import Path
 
+import checkout  # noqa: F401 - first
+
 from gluon_madapt.command import ToolParser, run_tool
 from gluon_madapt.errors import UserError
 from gluon_madapt.export.packages import require_packages

@@ -4,6 +4,8 @@ import argparse
 import logging
 from pathlib import Path
 
+import checkout  # noqa: F401 - first
+
 from gluon_madapt.command import ToolParser, positive, run_tool
 from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.prediction import Predictor
