@@ -35,7 +35,7 @@ def _read_safetensors(path: Path) -> Dict[str, np.ndarray]:
         from safetensors import SafetensorError  # noqa: PLC0415 - an optional dependency
         from safetensors.numpy import load_file  # noqa: PLC0415
     except ImportError:
-        raise UserError(f"{path}: needs the package safetensors: pip install -c constraints.txt -e '.[convert]'") from None
+        raise UserError(f"{path}: needs safetensors: pip install -c constraints.txt -e '.[convert]'") from None
     try:
         return load_file(str(path))
     # TypeError and KeyError: a type of numbers that NumPy does not have, such as bfloat16.
@@ -59,7 +59,7 @@ def _import_torch(path: Path):
         import torch  # noqa: PLC0415 - an optional dependency
     except ImportError:
         raise UserError(
-            f"{path}: needs PyTorch: pip install -c constraints.txt -e '.[convert-pth]', or name a .safetensors file instead"
+            f"{path}: needs PyTorch: pip install -c constraints.txt -e '.[convert-pth]', or name a .safetensors file"
         ) from None
     if tuple(int(number) for number in re.findall(r"\d+", torch.__version__)[:2]) < _SAFE_TORCH:
         raise UserError(
