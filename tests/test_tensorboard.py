@@ -156,7 +156,8 @@ def test_without_the_package_the_flag_is_refused_at_once(tool, tmp_path):
     done = subprocess.run([sys.executable, "-c", code, *flags], check=False, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 2, done.stderr
     assert done.stderr.splitlines()[-1] == (
-        "error: --tensorboard: the package tensorboardX is not installed: pip install -c constraints.txt -e '.[tensorboard]'"
+        "error: --tensorboard: the package tensorboardX is not installed: "
+        "pip install -c constraints.txt -e '.[tensorboard]'"
     )
     assert not (tmp_path / "run").exists()
 
