@@ -30,7 +30,8 @@ def main(arguments):
     parser.add_argument(
         "--save", type=Path, metavar="FILE.npz", help="write the network as it was scored: with refreshed statistics"
     )
-    parser.add_argument("--out", type=Path, metavar="FILE.json", help="write the scores there, too")
+    where = "where the scores go (default: RUN/scores, unless --checkpoint is given)"
+    parser.add_argument("--out", type=Path, metavar="FILE.json", help=where)
     parsed = parser.parse_args(arguments)
     for flag, path in (("--out", parsed.out), ("--save", parsed.save)):
         if path and path.is_dir():
@@ -50,8 +51,11 @@ def main(arguments):
     )
     print(f"{path}, {in_words(scores['protocol'])}, {scores['images']} images, in percent")
     print(score_table(scores))
-    if parsed.out:
-        write_json(parsed.out, scores)
+    out = parsed.out
+    if not (out or parsed.checkpoint):  # of the run's own model: for its report
+        out = run.folder / "scores" / f"{stage}{'_multi_scale' * parsed.multi_scale}.json"
+    if out:
+        write_json(out, scores)
     if parsed.save:
         save_as_scored(parsed.save, run, net, stage, checkpoint.meta)
 
