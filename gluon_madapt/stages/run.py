@@ -209,7 +209,7 @@ class Run:
             if (folder / CHECKPOINT).exists():
                 return [f"what it was made from is not known, for want of {_INPUTS}"]
             return []
-        before = _read_config(folder / _CONFIG)
+        before = read_settings(folder / _CONFIG)
         now = self.experiment.model_dump(mode="json")
         stated = self.experiment.model_dump(mode="json", exclude_defaults=True)
         changes: List[str] = []
@@ -259,7 +259,14 @@ class Run:
         self._locks[stage] = file
 
 
-def _read_config(path: Path) -> Dict[str, Any]:
+def read_settings(path: Path) -> Dict[str, Any]:
+    """Read the resolved config.yaml of a stage, of whatever version: a dict for each section.
+
+    Raises
+    ------
+    UserError
+        If it cannot be read or was damaged.
+    """
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
