@@ -19,9 +19,16 @@ def parse(arguments):
         help="the images to show: paths below the data set's images, or numbers from 0 (default: 4, spread evenly)",
     )
     parser.add_argument("--out", type=Path, metavar="FILE.html", help="the page (default: report.html in DIR)")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="the experiment (default: as the run's last stage had it)")
     parser.add_argument(
-        "--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="change one setting, such as data.val.root"
+        "--config", type=Path, metavar="FILE", help="the experiment (default: as the run's last stage had it)"
+    )
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change one setting, such as data.val.root",
     )
     options = parser.parse_args(arguments)
     if options.out and options.out.suffix != ".html":

@@ -12,13 +12,12 @@ from gluon_madapt.atomic import write_atomically
 
 
 class Picture(NamedTuple):
-    """A picture in the page: its address, its size in the page at most, what it says to those who do not see it."""
+    """A picture in the page: its address, its size in the page at most, and what says the same to who cannot see it."""
 
     uri: str
     width: int
     height: int
     alt: str
-    caption: str
 
 
 class Album:
@@ -39,21 +38,23 @@ class Album:
         self.folder = folder
         self.pictures: Dict[str, Picture] = {}
 
-    def add(self, name: str, content: Union[bytes, np.ndarray], alt: str, caption: str = "") -> Picture:
-        """Keep a picture: a PNG file, of which two dots make a pixel of the page, or (h, w, 3) uint8 RGB.
+    def add(self, name: str, content: Union[bytes, np.ndarray], alt: str, dots: int = 0) -> Picture:
+        """Keep a picture: a PNG file, or (h, w, 3) uint8 RGB.
+
+        ``dots`` of it make a pixel of the page: by default two of a file's, one of an array's.
 
         Raises
         ------
         UserError
             If it cannot be written.
         """
-        dots = 2 if isinstance(content, bytes) else 1
+        dots = dots or (2 if isinstance(content, bytes) else 1)
         png = content if isinstance(content, bytes) else _png(content)
         with write_atomically(self.folder / f"{name}.png") as file:
             file.write(png)
         width, height = Image.open(io.BytesIO(png)).size
         uri = f"data:image/png;base64,{base64.b64encode(png).decode()}"
-        self.pictures[name] = Picture(uri, round(width / dots), round(height / dots), alt, caption)
+        self.pictures[name] = Picture(uri, round(width / dots), round(height / dots), alt)
         return self.pictures[name]
 
     def below(self, prefix: str) -> "Album":
@@ -66,8 +67,8 @@ class _Part(Album):
         super().__init__(whole.folder)
         self._whole, self._prefix = whole, prefix
 
-    def add(self, name: str, content: Union[bytes, np.ndarray], alt: str, caption: str = "") -> Picture:
-        return self._whole.add(f"{self._prefix}{name}", content, alt, caption)
+    def add(self, name: str, content: Union[bytes, np.ndarray], alt: str, dots: int = 0) -> Picture:
+        return self._whole.add(f"{self._prefix}{name}", content, alt, dots)
 
 
 def _png(picture: np.ndarray) -> bytes:

@@ -4,6 +4,7 @@ from typing import List, NamedTuple, Optional, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import EngFormatter, NullLocator
 
 from gluon_madapt.report.style import COLOURS, INK, MUTED, PALE, chart, png_of, wrapped
 
@@ -45,12 +46,14 @@ def draw_coverage(classes: Sequence[ClassPixels]) -> bytes:
     with chart(_WIDTH, _height(len(classes))) as (figure, axes):
         places = np.arange(len(classes))
         for offset, key, label, solid in (
-            (-_BAR / 2, "focused", "looked at: likeliest class, A > t1", False),
-            (_BAR / 2, "kept", "proxies of the class", True),
+            (-_BAR / 2, "focused", "looked at: A > t1", False),
+            (_BAR / 2, "kept", "proxies", True),
         ):
             values = [getattr(one, key) for one in classes]
             axes.barh(places + offset, [max(value, 0.5) for value in values], _BAR, label=label, **_bar_style(solid))
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+        axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xlim(0.5, 2 * max(2, *(one.focused for one in classes), *(one.kept for one in classes)))
         axes.set_xlabel("pixels of all target images, logarithmic")
         for place, one in zip(places, classes):
@@ -60,13 +63,17 @@ def draw_coverage(classes: Sequence[ClassPixels]) -> bytes:
         return png_of(figure)
 
 
-def _draw_side(axes: Axes, places: np.ndarray, values: List[Sequence[Optional[float]]], label: str, solid: bool) -> None:
+def _draw_side(
+    axes: Axes, places: np.ndarray, values: List[Sequence[Optional[float]]], label: str, solid: bool
+) -> None:
     known = [[value for value in one if value is not None] for one in values]
     means = [float(np.mean(one)) if one else 0.0 for one in known]
     axes.barh(places, means, _BAR, label=label, **_bar_style(solid))
     for place, one, given in zip(places, known, values):
         if len(one) > 1:
-            axes.plot(one, [place] * len(one), "o", markersize=3, color="white", markeredgecolor=INK, markeredgewidth=0.7)
+            axes.plot(
+                one, [place] * len(one), "o", markersize=3, color="white", markeredgecolor=INK, markeredgewidth=0.7
+            )
         elif given and not one:
             axes.annotate(" absent", (0, place), fontsize=7.5, color=MUTED, va="center")
 

@@ -62,7 +62,9 @@ def iou_by_class(scored: Sequence[Sequence[Scored]], classes: ClassSet, album: A
     before, after = ([one.scores for one in side if one] for side in sides)
     if not (before or after):
         return None
-    found = [ClassScores(name, *([one.iou.get(name) for one in side] for side in (before, after))) for name in classes.names]
+    found = [
+        ClassScores(name, *([one.iou.get(name) for one in side] for side in (before, after))) for name in classes.names
+    ]
     rows = [_iou_row(number, one) for number, one in enumerate(found)]
     rows.append(_iou_row(None, ClassScores("mIoU", *([one.miou for one in side] for side in (before, after)))))
     if classes.subset_13:
@@ -82,7 +84,7 @@ def coverage_by_class(facts: RunFacts, album: Album) -> Optional[Classwise]:
         for name in names
     ]
     rows = [_coverage_row(number, one, record) for number, one in enumerate(pixels)]
-    alt = f"Bars of the pixels of {len(names)} classes that were looked at and that got a proxy; the table has the numbers."
+    alt = f"Bars of the pixels of {len(names)} classes that were looked at and that got a proxy; the table has them too."
     return Classwise(rows, album.add("proxies", draw_coverage(pixels), alt))
 
 

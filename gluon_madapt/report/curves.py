@@ -9,7 +9,7 @@ from gluon_madapt.report.style import COLOURS, DASHES, MUTED, PALE, chart, png_o
 
 _SIZE = (4.2, 2.5)
 # Up to so many points each is marked.
-_FEW = 30
+_FEW = 12
 # Labels at the ends of lines are kept apart by this share of the height.
 _APART = 0.11
 # Of a discriminator that can tell nothing: -log 1/2 on the source, and once more on the target.
@@ -101,7 +101,9 @@ def draw_panel(panel: Panel) -> bytes:
         if panel.chance:
             axes.axhline(CHANCE, color=MUTED, linewidth=0.8, linestyle=(0, (2, 3)))
             where = axes.get_yaxis_transform()
-            axes.text(0.01, CHANCE, "blind: 2 ln 2", transform=where, fontsize=8, color=MUTED, va="bottom")
+            axes.text(0.01, CHANCE, "chance: 2 ln 2", transform=where, fontsize=8, color=MUTED, va="bottom")
+            axes.set_ylim(0, max(1.15 * CHANCE, axes.get_ylim()[1]))
+        elif "rate" in panel.curves:
             axes.set_ylim(bottom=0)
         if len(ends) > 1:
             _label_ends(axes, ends, last)
@@ -115,7 +117,13 @@ def _label_ends(axes: Axes, ends: Sequence[Tuple[float, str, str]], last: float)
     for value, label, colour in sorted(ends):
         height = max(value, floor)
         axes.annotate(
-            label, (last * 1.03, height), annotation_clip=False, color=colour, fontsize=9, fontweight="bold", va="center"
+            label,
+            (last * 1.03, height),
+            annotation_clip=False,
+            color=colour,
+            fontsize=9,
+            fontweight="bold",
+            va="center",
         )
         floor = height + step
 

@@ -54,15 +54,10 @@ class Segmented(NamedTuple):
 
 
 class Focused(NamedTuple):
-    """An image of P Figure 6: ``name``, and what both criteria make of it."""
+    """An image of P Figure 6: its name, and what both criteria make of it."""
 
     name: str
     example: Example
-
-    @property
-    def dropped(self) -> np.ndarray:
-        """Where the discriminators drop what the classifier alone would label, (H, W) bool."""
-        return (self.example.without != IGNORE) & (self.example.proxies == IGNORE)
 
 
 def check_wanted(run: Run, wanted: Sequence[str]) -> None:
@@ -102,9 +97,13 @@ def segmented(facts: RunFacts, wanted: Sequence[str]) -> List[Segmented]:
     found = []
     for index in _chosen(dataset, wanted):
         image = dataset.image(index)
-        maps = {
-            stage: predict_labels(net, image, run.context, getattr(short_sides, stage)) for stage, net in nets.items()
-        }
+        try:
+            maps = {
+                stage: predict_labels(net, image, run.context, getattr(short_sides, stage))
+                for stage, net in nets.items()
+            }
+        except ValueError as error:
+            raise UserError(f"{dataset.samples[index].image}: {error}") from None
         found.append(Segmented(dataset.samples[index].name, image, maps, dataset.label(index) if labelled else None))
     return found
 

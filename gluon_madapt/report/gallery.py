@@ -55,7 +55,7 @@ def figure_6(found: Sequence[Focused], t1: float, classes: ClassSet, album: Albu
     """Paint the adversarial confidence of images, and their proxies without it and with it; also in figure-6.png."""
     rows, strip = [], []
     for number, one in enumerate(found, 1):
-        example, dropped = one.example, one.dropped
+        example, dropped = one.example, one.example.dropped
         alone, kept = ((labels != IGNORE).mean() for labels in (example.without, example.proxies))
         painted = {
             "target image": (paint_image(example.image), ""),
@@ -93,7 +93,7 @@ def thresholds_picture(facts: RunFacts, album: Album) -> Optional[Picture]:
         f"Distributions of adversarial confidence, with t1 = {facts.proxies.t1:.3f}, and of four classes' scores, "
         "with their thresholds t2; below, one image and its proxies."
     )
-    return album.add("thresholds", _checked(drawn), alt)
+    return album.add("thresholds", _checked(drawn), alt, dots=1)
 
 
 def _checked(path: Path) -> bytes:

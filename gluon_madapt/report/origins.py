@@ -57,7 +57,11 @@ def inputs_of(facts: RunFacts) -> List[Tuple[str, str, str]]:
 def code_of(facts: RunFacts) -> List[Tuple[str, str, str]]:
     """Return the seed and the versions of the code behind each stage."""
     return [
-        (stage, _NOWHERE if one.metrics.seed is None else str(one.metrics.seed), ", ".join(one.metrics.code) or _NOWHERE)
+        (
+            stage,
+            _NOWHERE if one.metrics.seed is None else str(one.metrics.seed),
+            ", ".join(one.metrics.code) or _NOWHERE,
+        )
         for stage, one in facts.stages.items()
         if one.begun
     ]

@@ -13,7 +13,9 @@ from gluon_madapt.report.table_view import TableView
 _TEMPLATES = Path(__file__).with_name("templates")
 
 
-def page(title: str, tables: Sequence[TableView], runs: Sequence[RunSection], problems: Sequence[str], album: str) -> str:
+def page(
+    title: str, tables: Sequence[TableView], runs: Sequence[RunSection], problems: Sequence[str], album: str
+) -> str:
     """Return the page; every text that comes from data is escaped.
 
     Parameters

@@ -73,10 +73,9 @@ def paint_confidence(confidence: np.ndarray, t1: float) -> np.ndarray:
     large = cv2.resize(np.ascontiguousarray(confidence, dtype=np.float32), size, interpolation=cv2.INTER_LINEAR)
     grey = (np.clip(large, 0, 1) * 255).astype(np.uint8)
     painted = np.ascontiguousarray(np.repeat(grey[..., None], 3, axis=2))
-    above = (large > t1).astype(np.uint8)
-    outlines, _ = cv2.findContours(above, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-    for width, colour in ((5, (0, 0, 0)), (2, (255, 214, 0))):  # seen on any grey, in print too
-        cv2.drawContours(painted, outlines, -1, colour, width)
+    line = _edges(large > t1).astype(np.uint8)
+    for width, colour in ((5, (0, 0, 0)), (3, (255, 214, 0))):  # seen on any grey, in print too
+        painted[cv2.dilate(line, np.ones((width, width), np.uint8)).astype(bool)] = colour
     return painted
 
 

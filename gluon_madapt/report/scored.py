@@ -34,7 +34,7 @@ def scores_in(facts: RunFacts) -> List[Scored]:
         if one.metrics.val and not any(other.stage == stage and other.comparable for other in scored):
             text = "at the last iteration of the training"
             scored.append(Scored(stage, one.metrics.val, text, None, one.folder / "metrics.json", True))
-    return scored
+    return sorted(scored, key=lambda one: list(facts.stages).index(one.stage))
 
 
 def before_and_after(scored: List[Scored], stage: str) -> Optional[Scored]:
@@ -58,4 +58,6 @@ def _stored(facts: RunFacts, path: Path) -> Scored:
     if scores_of(step) is None:
         raise UserError(f"{path}: {_EXPECTED}")
     comparable = not protocol.mirror and not protocol.refresh
-    return Scored(protocol.stage, stored, in_words(protocol.model_dump()), stored.images, path, comparable)
+    return Scored(
+        protocol.stage, stored, in_words(protocol.model_dump()).split(", ", 1)[1], stored.images, path, comparable
+    )

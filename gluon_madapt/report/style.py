@@ -50,10 +50,10 @@ def chart(width: float, height: float) -> Iterator[Tuple[Figure, Axes]]:
         yield figure, figure.subplots()
 
 
-def png_of(figure: Figure) -> bytes:
+def png_of(figure: Figure, dots_per_inch: int = DOTS_PER_INCH) -> bytes:
     """Return a figure as a PNG file."""
     file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=DOTS_PER_INCH)
+    figure.savefig(file, format="png", dpi=dots_per_inch)
     return file.getvalue()
 
 

@@ -56,14 +56,20 @@ def table_view(table: TableFile) -> TableView:
         _by_class(table) if per_class else [],
         _classes(table),
         [_quoted(one, table) for one in table.quoted],
-        list({row.experiment: row.departures_from_the_paper for row in table.rows if row.departures_from_the_paper}.items()),
+        list(
+            {
+                row.experiment: row.departures_from_the_paper for row in table.rows if row.departures_from_the_paper
+            }.items()
+        ),
         f"{left} of {len(results)} results were not run yet." if left else "",
     )
 
 
 def _line(row: TableRow) -> Line:
     found, published = row.reproduced.get("miou"), row.published.miou if row.published else None
-    return Line(row.row, _spread(found, len(row.results)), _percent(published), _difference(found and found.mean, published))
+    return Line(
+        row.row, _spread(found, len(row.results)), _percent(published), _difference(found and found.mean, published)
+    )
 
 
 def _by_class(table: TableFile) -> List[ClassTable]:
@@ -94,7 +100,9 @@ def _class_line(row: TableRow, name: str) -> Line:
 
 def _mean_line(row: TableRow, key: str) -> Line:
     found, published = row.reproduced.get(key), getattr(row.published, key)
-    return Line(key, _spread(found, len(row.results)), _percent(published), _difference(found and found.mean, published))
+    return Line(
+        key, _spread(found, len(row.results)), _percent(published), _difference(found and found.mean, published)
+    )
 
 
 def _spread(found: Optional[Spread], of: int) -> str:

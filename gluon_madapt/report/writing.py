@@ -12,6 +12,7 @@ from gluon_madapt.report.run_facts import attempt, holds_a_stage, stored_run
 from gluon_madapt.report.run_section import RunSection, run_section
 from gluon_madapt.report.stored import TableFile, read_stored
 from gluon_madapt.report.table_view import TableView, table_view
+from gluon_madapt.reproduction.table import Reproduction
 from gluon_madapt.stages.records import write_text
 from gluon_madapt.stages.run import Run
 
@@ -91,7 +92,21 @@ def report_of_folder(
     tables = sorted((folder / "tables").glob("table-*.json"))
     if several:
         tables += sorted((folder / "tables").glob("seeds-*/table-*.json"))
-    return write_report(out or folder / REPORT, f"Report of {folder}", [Group(runs[0].experiment.name, runs)], tables, wanted)
+    return write_report(
+        out or folder / REPORT, f"Report of {folder}", [Group(runs[0].experiment.name, runs)], tables, wanted
+    )
+
+
+def report_of_tables(reproduction: Reproduction, tables: Sequence[Path], out: Path, title: str) -> Path:
+    """Write the report of reproduced tables and the runs behind them."""
+    groups = [Group(name, [_as_stored(run) for run in runs]) for name, runs in reproduction.runs().items()]
+    return write_report(out, title, groups, tables)
+
+
+def _as_stored(run: Run) -> Run:
+    """Return the run with the settings that its folder holds in place of the file they came from, for commands."""
+    stored = stored_run(run.folder).config if holds_a_stage(run.folder) else run.config
+    return Run(run.experiment, run.folder, config=stored)
 
 
 def _run_folders(folder: Path) -> List[Path]:
@@ -100,7 +115,9 @@ def _run_folders(folder: Path) -> List[Path]:
         raise UserError(f"{folder}: no such folder: expected that of a run")
     if holds_a_stage(folder):
         return [folder]
-    seeds = sorted((one for one in folder.glob("seed-*") if holds_a_stage(one)), key=lambda one: (len(one.name), one.name))
+    seeds = sorted(
+        (one for one in folder.glob("seed-*") if holds_a_stage(one)), key=lambda one: (len(one.name), one.name)
+    )
     if seeds:
         return seeds
     below = [one.name for one in sorted(folder.iterdir()) if one.is_dir() and (holds_a_stage(one) or _has_seeds(one))]

@@ -89,7 +89,9 @@ def stored_maps(run: Run, cache: Optional[Path] = None) -> Tuple[Dict, MapCache,
     """
     folder = run.folder / "proxies"
     if not (folder / RECORD).is_file():
-        raise UserError(f"{folder / RECORD}: missing, so there are no proxies yet: make them with {run.command('proxies')}")
+        raise UserError(
+            f"{folder / RECORD}: missing, so there are no proxies yet: make them with {run.command('proxies')}"
+        )
     record, target = read_json(folder / RECORD), run.dataset("target", labelled=False)
     if (folder / METRICS).is_file():
         target = target.without(read_json(folder / METRICS).get("left_out", ()))
