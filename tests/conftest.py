@@ -8,7 +8,7 @@ import pytest
 import gluon_madapt.models  # noqa: F401 - GluonCV then imports where there is PyTorch, too
 from gluon_madapt.miniworld import make_miniworld
 
-pytest_plugins = ["proxy_runs"]
+pytest_plugins = ["proxy_runs", "report_runs"]
 
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests" / "golden"

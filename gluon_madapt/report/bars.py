@@ -57,7 +57,9 @@ def draw_coverage(classes: Sequence[ClassPixels]) -> bytes:
         axes.set_xlim(0.5, 2 * max(2, *(one.focused for one in classes), *(one.kept for one in classes)))
         axes.set_xlabel("pixels of all target images, logarithmic")
         for place, one in zip(places, classes):
-            if not one.kept:
+            if not one.focused:
+                axes.annotate(" none looked at", (0.55, place), fontsize=8, color=MUTED, va="center")
+            elif not one.kept:
                 axes.annotate(" no proxies", (0.55, place + _BAR / 2), fontsize=8, fontweight="bold", va="center")
         _finish(axes, [one.name for one in classes])
         return png_of(figure)

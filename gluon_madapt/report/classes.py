@@ -30,7 +30,7 @@ class IouRow(NamedTuple):
 
 
 class CoverageRow(NamedTuple):
-    """The proxies of a class, as text; ``vanished`` if it was predicted and yet got none."""
+    """The proxies of a class, as text; ``vanished``: looked at, but without any; ``unseen``: not looked at."""
 
     number: int
     name: str
@@ -41,6 +41,7 @@ class CoverageRow(NamedTuple):
     ties: str
     right: str
     vanished: bool
+    unseen: bool
 
 
 class Classwise(NamedTuple):
@@ -84,7 +85,9 @@ def coverage_by_class(facts: RunFacts, album: Album) -> Optional[Classwise]:
         for name in names
     ]
     rows = [_coverage_row(number, one, record) for number, one in enumerate(pixels)]
-    alt = f"Bars of the pixels of {len(names)} classes that were looked at and that got a proxy; the table has them too."
+    alt = (
+        f"Bars of the pixels of {len(names)} classes that were looked at and that got a proxy; the table has them too."
+    )
     return Classwise(rows, album.add("proxies", draw_coverage(pixels), alt))
 
 
@@ -120,4 +123,5 @@ def _coverage_row(number: int, one: ClassPixels, record: ProxyRecord) -> Coverag
         f"{100 * ties:.1f}" if ties >= 5e-4 else "",
         f"{100 * found.accuracy:.1f}" if found and found.accuracy is not None else "",
         bool(one.focused and not one.kept),
+        not one.focused,
     )

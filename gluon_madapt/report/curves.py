@@ -4,6 +4,7 @@ from typing import Dict, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from gluon_madapt.report.style import COLOURS, DASHES, MUTED, PALE, chart, png_of
 
@@ -93,6 +94,7 @@ def draw_panel(panel: Panel) -> bytes:
         last = max(curve.iterations[-1] for curves in panel.curves.values() for curve in curves)
         axes.set_xlim(0, max(last, 1) * 1.02)
         axes.set_xlabel("iteration")
+        axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
         axes.set_title(panel.title, loc="left")
         axes.grid(axis="y", color=PALE, linewidth=0.6)
         axes.set_axisbelow(True)

@@ -3,6 +3,7 @@
 import statistics
 from typing import List, NamedTuple, Optional, Sequence, Tuple
 
+from gluon_madapt.report.examples import Segmented
 from gluon_madapt.report.run_facts import TRAININGS, RunFacts, StageFacts
 from gluon_madapt.report.scored import Scored, before_and_after, scoring_command
 
@@ -47,8 +48,10 @@ def what_is_missing(facts: RunFacts, scored: Sequence[Scored]) -> List[Missing]:
     return missing
 
 
-def headlines(runs: Sequence[RunFacts], scored: Sequence[Sequence[Scored]]) -> List[Headline]:
-    """Return the numbers that say most: mIoU before, after and gained, and the share of pixels that got a proxy."""
+def headlines(
+    runs: Sequence[RunFacts], scored: Sequence[Sequence[Scored]], shown: Sequence[Segmented]
+) -> List[Headline]:
+    """Return what says most: mIoU before, after and gained; the share of proxies; without truth, agreement."""
     before, after = (_mious(scored, stage) for stage in ("source", "retrain"))
     found = [_mean(before, "mIoU before: source only"), _mean(after, "mIoU after: adapted")]
     gains = [b - a for a, b in zip(before, after) if a is not None and b is not None]
@@ -57,6 +60,10 @@ def headlines(runs: Sequence[RunFacts], scored: Sequence[Sequence[Scored]]) -> L
     shares = [100 * one.proxies.share_labelled for one in runs if one.proxies]
     if shares:
         found.append(Headline(f"{statistics.mean(shares):.1f} %", "of all target pixels got a proxy label"))
+    agreements = [100 * one.agreement for one in shown if one.truth is None and one.agreement is not None]
+    if agreements:
+        text = "of the pixels in the images shown are the same before and after"
+        found.append(Headline(f"{statistics.mean(agreements):.1f} %", text))
     return [one for one in found if one]
 
 

@@ -35,6 +35,7 @@ class RunSection(NamedTuple):
     proxies: Optional[ProxyRecord]
     coverage: Optional[Classwise]
     vanished: List[str]
+    unseen: List[str]
     thresholds: Optional[Picture]
     curves: List[Tuple[str, List[Picture]]]
     settings: List[origins.SettingGroup]
@@ -59,7 +60,8 @@ def run_section(title: str, runs: Sequence[Run], album: Album, wanted: Sequence[
     every = [facts_of(run) for run in runs]
     first, classes = every[0], runs[0].classes
     scored = [scores_in(one) for one in every]
-    shown = first.attempt(lambda: gallery.figure_5(segmented(first, wanted), classes, album), [])
+    seen = first.attempt(lambda: segmented(first, wanted), [])
+    shown = first.attempt(lambda: gallery.figure_5(seen, classes, album), [])
     chosen, thresholds, coverage = [], None, coverage_by_class(first, album)
     if first.proxies:
         found = first.attempt(lambda: focused(first, wanted), [])
@@ -70,7 +72,7 @@ def run_section(title: str, runs: Sequence[Run], album: Album, wanted: Sequence[
         anchor="-".join("".join(c if c.isascii() and c.isalnum() else " " for c in title).split()) or "run",
         folders=[str(run.folder) for run in runs],
         seeds=[run.experiment.seed for run in runs],
-        headlines=headlines(every, scored),
+        headlines=headlines(every, scored, seen),
         unknown=without_labels(first),
         stages=[row for one in every for row in stage_rows(one)],
         missing=[line for one, found in zip(every, scored) for line in what_is_missing(one, found)],
@@ -83,6 +85,7 @@ def run_section(title: str, runs: Sequence[Run], album: Album, wanted: Sequence[
         proxies=first.proxies,
         coverage=coverage,
         vanished=[row.name for row in coverage.rows if row.vanished] if coverage else [],
+        unseen=[row.name for row in coverage.rows if row.unseen] if coverage else [],
         thresholds=thresholds,
         curves=_curves(every, album),
         settings=origins.settings_of(first),

@@ -138,7 +138,7 @@ class Quoted(_Stored):
     reported_by: str
     backbone: str
     iou: List[Optional[float]]
-    miou: float
+    miou: Optional[float] = None
     miou13: Optional[float] = None
 
 
