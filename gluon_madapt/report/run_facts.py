@@ -100,7 +100,7 @@ def facts_of(run: Run) -> RunFacts:
     if stages["adversarial"].folder.parent != run.folder:
         run = Run(run.experiment, run.folder, stages["adversarial"].checkpoint, config=run.config)
     path = stages["proxies"].folder / RECORD
-    proxies = attempt(problems, lambda: read_stored(path, ProxyRecord), None) if path.exists() else None
+    proxies = attempt(problems, lambda: _proxies_of(run, path), None) if path.exists() else None
     return RunFacts(run, stages, proxies, problems)
 
 
@@ -124,6 +124,13 @@ def _stage_facts(run: Run, stage: str, problems: List[str]) -> StageFacts:
     meta = attempt(problems, lambda: read_meta(facts.checkpoint), {})
     done, iterations = meta.get("iteration", 0), meta.get("iterations", 0)
     return facts._replace(done=done, iterations=iterations, finished=facts.finished and 0 < iterations <= done)
+
+
+def _proxies_of(run: Run, path: Path) -> ProxyRecord:
+    record, names = read_stored(path, ProxyRecord), list(run.classes.names)
+    if not list(record.t2) == list(record.pixels_focused_by_class) == list(record.pixels_kept_by_class) == names:
+        raise UserError(f"{path}: is of other classes than this experiment's: expected {', '.join(names)}")
+    return record
 
 
 def _home(run: Run, stage: str) -> Path:
