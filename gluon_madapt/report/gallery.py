@@ -86,7 +86,7 @@ def thresholds_picture(facts: RunFacts, album: Album) -> Optional[Picture]:
     drawn = folder / "thresholds.png"
     if not drawn.is_file() or drawn.stat().st_mtime < (folder / "proxies.json").stat().st_mtime:
         if facts.proxies.pixels > _QUICK_PIXELS:
-            command = f"python tools/show_thresholds.py --config {facts.run.config} --run-dir {facts.run.folder}"
+            command = facts.run.command_of("show_thresholds.py")
             raise UserError(f"{drawn}: not drawn, since it takes a while for so many images: {command} draws it")
         drawn = draw_thresholds(facts.run, cache_of(facts), out=album.folder / "thresholds.png").path
     alt = (

@@ -12,7 +12,7 @@ _WIDTH = 640
 _FONT = 24
 # A number is written where a disc of this radius, in pixels, fits into a region.
 _ROOM = 20
-_MOST_NUMBERS = 24
+_MOST_NUMBERS = 40
 _HATCH_EVERY, _HATCH_WIDTH = 10, 2
 _HATCH = np.array((70, 70, 70), dtype=np.uint8)
 _EDGE = np.array((20, 20, 20), dtype=np.uint8)

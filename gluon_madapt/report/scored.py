@@ -44,8 +44,7 @@ def before_and_after(scored: List[Scored], stage: str) -> Optional[Scored]:
 
 def scoring_command(run: Run, stage: str) -> str:
     """Return the command that scores a stage's model for the report."""
-    out = run.folder / "scores" / f"{stage}.json"
-    return f"python tools/eval.py --config {run.config or 'FILE'} --run-dir {run.folder} --stage {stage} --out {out}"
+    return run.command_of("eval.py", "--stage", stage, "--out", str(run.folder / "scores" / f"{stage}.json"))
 
 
 def _stored(facts: RunFacts, path: Path) -> Scored:

@@ -15,7 +15,6 @@ INK, MUTED, PALE = "#1f2933", "#5f6b7a", "#d9dee4"
 COLOURS = ("#1b4f8a", "#d1782a", "#4d9078", "#8c6bb1")
 DASHES = ("-", (0, (5, 2)), (0, (1, 1.4)), (0, (6, 2, 1, 2)))
 DOTS_PER_INCH = 180
-_LONGEST = 44
 
 _SETTINGS = {
     "text.parse_math": False,  # names of classes may hold a $
@@ -59,5 +58,5 @@ def png_of(figure: Figure, dots_per_inch: int = DOTS_PER_INCH) -> bytes:
 
 def wrapped(name: str, columns: int = 22) -> str:
     """Return a name in two lines at most, cut where it is longer."""
-    shown = name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
-    return "\n".join(textwrap.wrap(shown, columns) or [" "])
+    lines = textwrap.wrap(name, columns) or [" "]
+    return "\n".join(lines[:2]) if len(lines) <= 2 else f"{lines[0]}\n{lines[1][: columns - 1]}…"

@@ -3,6 +3,7 @@
 import copy
 import datetime
 import fcntl
+import shlex
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, TextIO, Tuple
@@ -169,7 +170,12 @@ class Run:
 
     def command(self, stage: str) -> str:
         """Return the command that runs a stage in this run folder."""
-        return f"python tools/{STAGE_TOOLS[stage]} --config {self.config or 'FILE'} --run-dir {self.folder}"
+        return self.command_of(STAGE_TOOLS[stage])
+
+    def command_of(self, tool: str, *more: str) -> str:
+        """Return the command that calls a tool on this run, quoted for a shell where need be."""
+        words = ["python", f"tools/{tool}", "--config", str(self.config or "FILE"), "--run-dir", str(self.folder)]
+        return shlex.join([*words, *more])
 
     def dataset(self, which: str, labelled: bool) -> Dataset:
         """Open the source, target or val images of the experiment."""
