@@ -62,6 +62,7 @@ setup(
             "pytest-xdist",  # both cores for the tests
             "ruff",
             "safetensors",  # files to convert
+            "selenium",  # the report in a browser
         ],
     },
 )

@@ -67,7 +67,12 @@ def test_a_page_shows_the_tables_that_lie_beside_it(reproduced):
     assert "to look at: run/tables/report.html" in done[4].stdout
     page = page_of(folder / "run" / "tables" / "report.html")
     score = json.loads((folder / "run" / "scores" / "source.json").read_text())
-    for text in (TITLES[1], TITLES[4], f"{score['miou']:.1f} mIoU before: source only", "13 of 15 results were not run"):
+    for text in (
+        TITLES[1],
+        TITLES[4],
+        f"{score['miou']:.1f} mIoU before: source only",
+        "13 of 15 results were not run",
+    ):
         assert text in page.words
     assert (folder / "run" / "tables" / "report" / "figure-5.png").is_file()
 
