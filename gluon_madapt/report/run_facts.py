@@ -8,8 +8,8 @@ from gluon_madapt.errors import UserError
 from gluon_madapt.report.stored import Metrics, ProxyRecord, read_stored
 from gluon_madapt.stages.checkpoint import read_meta
 from gluon_madapt.stages.proxies import METRICS, RECORD
-from gluon_madapt.stages.records import read_json, read_log
-from gluon_madapt.stages.run import CHECKPOINT, STAGES, Run, read_settings
+from gluon_madapt.stages.records import read_json, read_log, read_settings
+from gluon_madapt.stages.run import CHECKPOINT, STAGES, Run
 
 CONFIG, INPUTS, LOG = "config.yaml", "inputs.json", "log.jsonl"
 TRAININGS = ("source", "adversarial", "retrain")

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, TextIO, Tuple
 
 import mxnet as mx
-import yaml
 
 from gluon_madapt.config import Data, Experiment, Input, Training
 from gluon_madapt.data import Dataset, Loader, open_dataset
@@ -17,7 +16,7 @@ from gluon_madapt.errors import UserError
 from gluon_madapt.labels import ClassSet, class_set
 from gluon_madapt.stages.checkpoint import read_meta
 from gluon_madapt.stages.devices import contexts_of
-from gluon_madapt.stages.records import DAMAGED, read_json, write_json, write_text
+from gluon_madapt.stages.records import read_json, read_settings, write_json, write_text
 from gluon_madapt.stages.team import Team
 from gluon_madapt.workers import is_one_of_several
 
@@ -263,23 +262,6 @@ class Run:
                 f"{path}: cannot be locked ({error.strerror}): choose a --run-dir on another file system"
             ) from None
         self._locks[stage] = file
-
-
-def read_settings(path: Path) -> Dict[str, Any]:
-    """Read the resolved config.yaml of a stage, of whatever version: a dict for each section.
-
-    Raises
-    ------
-    UserError
-        If it cannot be read or was damaged.
-    """
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())}): {DAMAGED}") from None
-    if not isinstance(values, dict):
-        raise UserError(f"{path}: holds no settings: {DAMAGED}")
-    return values
 
 
 def move_aside(folder: Path) -> None:
