@@ -11,6 +11,7 @@ from gluon_madapt.report.album import Album
 from gluon_madapt.report.classes import coverage_by_class, iou_by_class, legend_of
 from gluon_madapt.report.examples import Segmented
 from gluon_madapt.report.gallery import figure_5
+from gluon_madapt.report.origins import Setting, SettingGroup
 from gluon_madapt.report.page import page
 from gluon_madapt.report.run_facts import facts_of, stored_run
 from gluon_madapt.report.run_section import run_section
@@ -83,6 +84,7 @@ def page_with_classes(number, folder, out):
             iou=iou_by_class(scored, classes, album),
             coverage=coverage_by_class(facts._replace(proxies=record), album),
             figure_6=[],
+            settings=[SettingGroup("a", [Setting("a.setting_with_a_long_name." * 3, "1", "source, adversarial")])],
         )
     out.write_text(page("Other classes", [], [section], [], str(album.folder)), encoding="utf-8")
     return out

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gluon_madapt.command import ToolParser, run_tool
+from gluon_madapt.command import ToolParser, add_set_flag, run_tool
 from gluon_madapt.errors import UserError
 
 
@@ -22,14 +22,7 @@ def parse(arguments):
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="the experiment (default: as the run's last stage had it)"
     )
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="change one setting, such as data.val.root",
-    )
+    add_set_flag(parser)
     options = parser.parse_args(arguments)
     if options.out and options.out.suffix != ".html":
         raise UserError(f"--out {options.out}: expected a name that ends in .html")
