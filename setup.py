@@ -30,10 +30,14 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=("gluon_madapt", "gluon_madapt.*")),
-    package_data={"gluon_madapt.evaluation": ["published.yaml"]},
+    package_data={
+        "gluon_madapt.evaluation": ["published.yaml"],
+        "gluon_madapt.report": ["templates/*.html", "templates/*.css"],
+    },
     python_requires=">=3.8,<3.13",  # MXNet 1.9 needs NumPy 1, which has no wheels for 3.13
     install_requires=[
         "gluoncv==0.10.5.post0",  # the encoders
+        "Jinja2",  # the report's page, with all that comes from data escaped
         "matplotlib",  # pictures
         "numba",  # upsampling and proxy selection, pixel by pixel
         "numpy<2",  # MXNet 1.9 was built for NumPy 1
@@ -76,6 +80,7 @@ setup(
             "pytest-xdist",  # both cores for the tests
             "ruff",
             "safetensors",  # files to convert
+            "selenium",  # the report in a browser
         ],
     },
 )

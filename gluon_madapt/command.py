@@ -61,14 +61,7 @@ def experiment_parser(
         parser.add_argument("--config", dest="configs", type=Path, nargs="+", metavar="FILE", help=several)
     else:
         parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="the experiment, in YAML")
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="change one setting, as in --set source.iterations=100; may be given again",
-    )
+    add_set_flag(parser)
     parser.add_argument("--seed", type=int, metavar="N", help="the seed, in place of the config's")
     parser.add_argument("--run-dir", type=Path, metavar="DIR", help="the run folder (default: runs/NAME)")
     parser.add_argument(
@@ -107,6 +100,18 @@ class _IfThere(argparse.Action):
                 f"{option_string}: the package tensorboardX {why}: pip install -c constraints.txt -e '.[tensorboard]'"
             ) from None
         setattr(namespace, self.dest, True)
+
+
+def add_set_flag(parser: ToolParser) -> None:
+    """Give a parser the flag --set, which changes settings of an experiment."""
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change one setting, as in --set source.iterations=100; may be given again",
+    )
 
 
 def positive(text: str) -> int:

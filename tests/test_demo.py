@@ -39,8 +39,11 @@ def test_it_ends_with_the_table_and_the_gain(demo):
         assert f"| {text} " in done.stdout
 
 
-def test_it_leaves_a_picture(demo):
-    folder, _ = demo
-    picture = cv2.imread(str(folder / "runs" / "demo" / "strip.png"))
+def test_it_leaves_a_page_and_pictures(demo):
+    folder, done = demo
+    assert "to look at: runs/demo/report.html" in done.stdout
+    page = (folder / "runs" / "demo" / "report.html").read_text(encoding="utf-8")
+    assert "two discriminators, proxies" in page
+    picture = cv2.imread(str(folder / "runs" / "demo" / "report" / "figure-5.png"))
     assert picture.shape[1] > 1000
     assert picture.std() > 20

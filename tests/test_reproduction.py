@@ -8,12 +8,13 @@ import sys
 
 import pytest
 from conftest import ROOT
+from report_runs import page_of
 from small_experiments import CONFIG, small_settings
 
 from gluon_madapt.config import load_experiment
 from gluon_madapt.reproduction.plan import Plan
 from gluon_madapt.reproduction.results import Line, Result, mean_and_deviation, write_table
-from gluon_madapt.reproduction.rows import CONFIGS, rows_of
+from gluon_madapt.reproduction.rows import CONFIGS, TITLES, rows_of
 from gluon_madapt.reproduction.states import states_of
 from gluon_madapt.reproduction.table import Reproduction
 from gluon_madapt.stages.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
@@ -59,6 +60,21 @@ def test_a_table_is_written_three_times_over(reproduced):
     assert float(records[0]["road reproduced"]) == score["iou"]["road"]
     assert float(records[0]["road difference"]) == pytest.approx(score["iou"]["road"] - 64.3)
     assert (records[-1]["state"], records[-1]["row"]) == ("quoted from ref 48", "CBST")
+
+
+def test_a_page_shows_the_tables_that_lie_beside_it(reproduced):
+    folder, done = reproduced
+    assert "to look at: run/tables/report.html" in done[4].stdout
+    page = page_of(folder / "run" / "tables" / "report.html")
+    score = json.loads((folder / "run" / "scores" / "source.json").read_text())
+    for text in (
+        TITLES[1],
+        TITLES[4],
+        f"{score['miou']:.1f} mIoU before: source only",
+        "13 of 15 results were not run",
+    ):
+        assert text in page.words
+    assert (folder / "run" / "tables" / "report" / "figure-5.png").is_file()
 
 
 def test_what_is_done_is_not_done_again(reproduced):

@@ -1,4 +1,4 @@
-"""The whole method on the mini world: Table 3's rows, a table, a picture, and one last line with the gain."""
+"""The whole method on the mini world: Table 3's rows, a table, a page to look at, and one last line with the gain."""
 
 import shlex
 import statistics
@@ -9,22 +9,14 @@ import checkout  # noqa: F401 - first
 
 from gluon_madapt.command import ToolParser, run_tool, seed_list
 from gluon_madapt.config import load_experiment
-from gluon_madapt.data import proxy_path
-from gluon_madapt.data.files import read_train_ids
 from gluon_madapt.errors import UserError
-from gluon_madapt.evaluation import predict_labels
 from gluon_madapt.miniworld import make_miniworld
-from gluon_madapt.report import picture_strip
+from gluon_madapt.report.writing import REPORT, report_of_tables
 from gluon_madapt.reproduction.results import write_table
 from gluon_madapt.reproduction.rows import ADAPTED, CONTROL_PROXIES, SOURCE_ONLY, rows_of
 from gluon_madapt.reproduction.table import Reproduction
-from gluon_madapt.stages import Run
-from gluon_madapt.stages.networks import load_any_segmenter
-from gluon_madapt.stages.proxies import LABELS
-from gluon_madapt.stages.run import CHECKPOINT
 
 ROOT = Path(__file__).resolve().parent.parent
-PICTURES = 4
 
 
 def parse(arguments):
@@ -71,9 +63,9 @@ def main(arguments):
     command = shlex.join(["python", "tools/demo.py", *arguments])
     lines = reproduction.lines()
     table = write_table(3, lines, options.run_dir / "tables", command)
-    strip = options.run_dir / "strip.png"
-    draw_strip(options, overrides, strip)
-    print(f"\n{table}\npictures: {strip}\nruns: {options.run_dir}")
+    tables = [options.run_dir / "tables" / "table-3.json"]
+    page = report_of_tables(reproduction, tables, options.run_dir / REPORT, "The demo on the mini world")
+    print(f"\n{table}\nto look at: {page}\nruns: {options.run_dir}")
     before, after = (mean(lines, text) for text in (SOURCE_ONLY, ADAPTED))
     gain = f"source-only {before:.1f} mIoU -> adapted {after:.1f} mIoU (gain {after - before:.1f})"
     print(f"demo: {gain} in {time.time() - began:.0f} s")
@@ -90,25 +82,6 @@ def mean(lines, text):
     """Return the mean mIoU of a row, in percent."""
     (line,) = [line for line in lines if line.row.text == text]
     return statistics.mean(line.values("miou"))
-
-
-def draw_strip(options, overrides, path):
-    """Draw target training images: before, after, the truth (read here alone) and the proxies."""
-    folder = options.run_dir / f"seed-{options.seeds[0]}"
-    run = Run(load_experiment(options.config, overrides, options.seeds[0]), folder)
-    nets = [(load_any_segmenter(run, run.folder / stage / CHECKPOINT)[0], stage) for stage in ("source", "retrain")]
-    images = run.dataset("target", labelled=True)
-    rows = []
-    for index in range(0, len(images), max(1, -(-len(images) // PICTURES))):
-        image = images.image(index)
-        short_sides = run.experiment.evaluation.short_side
-        found = [predict_labels(net, image, run.context, getattr(short_sides, stage)) for net, stage in nets]
-        proxies = read_train_ids(
-            proxy_path(run.folder / "proxies" / LABELS, images.samples[index].name), len(run.classes)
-        )
-        rows.append((image, *found, images.label(index), proxies))
-    columns = ("target image", "before: source only", "after: adapted", "ground truth (for show)", "proxy labels")
-    picture_strip(path, columns, rows, run.classes)
 
 
 def say(began, text):

@@ -47,7 +47,8 @@ def parse(arguments):
 
 def main(arguments):
     options = parse(arguments)
-    from gluon_madapt.reproduction.estimate import Estimate  # noqa: PLC0415 - MXNet takes seconds to import
+    from gluon_madapt.report.writing import REPORT, report_of_tables  # noqa: PLC0415 - MXNet takes seconds to import
+    from gluon_madapt.reproduction.estimate import Estimate  # noqa: PLC0415
     from gluon_madapt.reproduction.results import markdown, write_table  # noqa: PLC0415
     from gluon_madapt.reproduction.rows import CONFIGS  # noqa: PLC0415
     from gluon_madapt.reproduction.table import Reproduction  # noqa: PLC0415
@@ -89,6 +90,8 @@ def main(arguments):
     write()
     reproduction.run(options.jobs, on_scored)
     print(f"\n{write()}\nwritten to {out}")
+    tables = sorted(out.glob("table-*.json"))
+    print(f"to look at: {report_of_tables(reproduction, tables, out / REPORT, f'Tables in {out}')}")
 
 
 def default_out(reproduction, options):

@@ -1,5 +1,1 @@
-"""Numbers and networks -> pictures."""
-
-from gluon_madapt.report.strips import picture_strip
-
-__all__ = ["picture_strip"]
+"""What a run left -> pictures, and a page that can be looked at."""

@@ -1,50 +1,62 @@
-"""Rows of pictures: an image, what the networks make of it, and the truth (P Fig. 5 and 6)."""
+"""Rows of pictures in one file, with their legend: an image and what the networks make of it (P Fig. 5 and 6)."""
 
-from pathlib import Path
-from typing import Sequence, Tuple
+from typing import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from gluon_madapt.atomic import write_atomically
-from gluon_madapt.labels import ClassSet, colourize
+from gluon_madapt.labels import ClassSet
+from gluon_madapt.report.style import figure_of, png_of, wrapped
 
-_INCHES_PER_COLUMN = 3.2
-_LEGEND_COLUMNS = 10
+_INCHES_PER_COLUMN = 2.6
+_INCHES_PER_LEGEND_LINE = 0.2
+_LEGEND_COLUMNS = 7
+_SMALL_PRINT = 7
 
 
 def picture_strip(
-    path: Path, columns: Sequence[str], rows: Sequence[Tuple[np.ndarray, ...]], classes: ClassSet
-) -> None:
-    """Write a PNG with a row per image.
+    columns: Sequence[str], rows: Sequence[Sequence[np.ndarray]], classes: ClassSet, hatched: str = ""
+) -> bytes:
+    """Return a PNG with a row per image.
 
     Parameters
     ----------
-    path : Path
-        Where to write it.
     columns : sequence of str
         The heading of each column.
-    rows : sequence of tuple of np.ndarray
-        For each column an image, (H, W, 3) uint8 RGB, or train ids, (H, W) uint8, which are painted in the colours of
-        ``classes``, white where ignored.
+    rows : sequence of sequence of np.ndarray
+        For each column a picture, (h, w, 3) uint8 RGB; None where there is none.
     classes : ClassSet
-        For colours and legend.
+        For the legend.
+    hatched : str
+        What is hatched, if anything.
     """
     height, width = rows[0][0].shape[:2]
     row_inches = _INCHES_PER_COLUMN * height / width
-    figure = Figure(figsize=(_INCHES_PER_COLUMN * len(columns), row_inches * len(rows) + 1.15), facecolor="white")
-    grid = figure.subplots(len(rows), len(columns), squeeze=False)
-    for axes_row, pictures in zip(grid, rows):
-        for axes, picture in zip(axes_row, pictures):
-            axes.imshow(picture if picture.ndim == 3 else colourize(picture, classes), interpolation="nearest")
-            axes.set_xticks([])
-            axes.set_yticks([])
-    for axes, heading in zip(grid[0], columns):
-        axes.set_title(heading, fontsize=13)
-    patches = [Patch(facecolor=colour / 255, label=name) for name, colour in zip(classes.names, classes.palette)]
-    patches.append(Patch(facecolor="white", edgecolor="black", linewidth=0.5, label="ignored"))
-    figure.legend(handles=patches, loc="lower center", ncol=_LEGEND_COLUMNS, frameon=False, fontsize=10.5)
-    figure.tight_layout(rect=(0, 0.62 / figure.get_figheight(), 1, 1), pad=0.4)
-    with write_atomically(path) as file:
-        figure.savefig(file, format="png", dpi=100)
+    lines = -(-(len(classes) + 2) // _LEGEND_COLUMNS)
+    legend = _INCHES_PER_LEGEND_LINE * lines + 0.2
+    with figure_of(_INCHES_PER_COLUMN * len(columns), row_inches * len(rows) + 0.35 + legend) as figure:
+        grid = figure.subplots(len(rows), len(columns), squeeze=False)
+        for axes_row, pictures in zip(grid, rows):
+            for one, picture in zip(axes_row, pictures):
+                one.set_axis_off()
+                if picture is not None:
+                    one.imshow(picture, interpolation="nearest")
+        for one, heading in zip(grid[0], columns):
+            one.set_title(heading, fontsize=10, pad=4)
+        total = figure.get_figheight()
+        figure.subplots_adjust(0.004, legend / total, 0.996, 1 - 0.3 / total, wspace=0.03, hspace=0.05)
+        _draw_legend(figure, classes, hatched)
+        return png_of(figure)
+
+
+def _draw_legend(figure: Figure, classes: ClassSet, hatched: str) -> None:
+    named = enumerate(zip(classes.names, classes.palette))
+    patches = [
+        Patch(facecolor=colour / 255, edgecolor="black", linewidth=0.4, label=f"{number} {wrapped(name, 18)}")
+        for number, (name, colour) in named
+    ]
+    patches.append(Patch(facecolor="white", edgecolor="black", linewidth=0.4, label="no label"))
+    if hatched:
+        patches.append(Patch(facecolor="white", edgecolor="black", linewidth=0.4, hatch="/////", label=hatched))
+    figure.legend(handles=patches, loc="lower center", ncol=_LEGEND_COLUMNS, frameon=False, fontsize=_SMALL_PRINT)

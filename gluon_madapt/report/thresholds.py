@@ -8,7 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gluon_madapt.atomic import write_atomically
-from gluon_madapt.labels import ClassSet, colourize
+from gluon_madapt.labels import IGNORE, ClassSet
+from gluon_madapt.report.painting import paint_confidence, paint_image, paint_labels
+from gluon_madapt.report.style import figure_of, png_of
 
 BINS = 200
 _KEPT, _DROPPED = "#2166ac", "#bbbbbb"
@@ -33,6 +35,11 @@ class Example(NamedTuple):
     confidence: np.ndarray
     without: np.ndarray
     proxies: np.ndarray
+
+    @property
+    def dropped(self) -> np.ndarray:
+        """Where the discriminators drop what the classifier alone would label, (H, W) bool."""
+        return (self.without != IGNORE) & (self.proxies == IGNORE)
 
 
 class Distributions:
@@ -80,21 +87,38 @@ def threshold_picture(
     """
     height, width = example.confidence.shape
     below = 13.0 / 4 * height / width
-    figure = Figure(figsize=(13, 4.3 + below), facecolor="white", layout="constrained")
+    with figure_of(13, 4.3 + below, "constrained") as figure:
+        _draw(figure, below, record, distributions, shown, example, classes)
+        content = png_of(figure, dots_per_inch=100)
+    with write_atomically(path) as file:
+        file.write(content)
+
+
+def _draw(
+    figure: Figure,
+    below: float,
+    record: Dict,
+    distributions: Distributions,
+    shown: Sequence[int],
+    example: Example,
+    classes: ClassSet,
+) -> None:
     above, images = figure.subfigures(2, 1, height_ratios=(4.0, below + 0.3))
     left, right = above.subplots(1, 2)
     _draw_confidence(left, record, distributions.confidence)
     _draw_scores(right, record, distributions.scores, shown, classes)
-    pictures = (example.image, example.confidence, example.without, example.proxies)
-    titles = ("target image", "adversarial confidence A, black to white", "classifier alone", "proxies: and A > t1")
+    pictures = (
+        paint_image(example.image),
+        paint_confidence(example.confidence, record["t1"]),
+        paint_labels(example.without, classes),
+        paint_labels(example.proxies, classes, example.dropped),
+    )
+    titles = ("target image", "adversarial confidence A, and t1", "classifier alone", "proxies: and A > t1")
     for axes, picture, title in zip(images.subplots(1, 4), pictures, titles):
-        painted = colourize(picture, classes) if picture.ndim == 2 and picture.dtype == np.uint8 else picture
-        axes.imshow(painted, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        axes.imshow(picture, interpolation="nearest")
         axes.set_title(title, fontsize=11)
         axes.set_xticks([])
         axes.set_yticks([])
-    with write_atomically(path) as file:
-        figure.savefig(file, format="png", dpi=100)
 
 
 def _draw_confidence(axes: Axes, record: Dict, counts: np.ndarray) -> None:

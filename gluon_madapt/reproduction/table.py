@@ -114,6 +114,10 @@ class Reproduction:
         """What is to be run, by experiment and seed."""
         return [seed.wanted for one in self._experiments for seed in one.seeds]
 
+    def runs(self) -> Dict[str, List[Run]]:
+        """Return the experiments' own runs, without those of ablations: by name, one for each seed."""
+        return {one.name: [seed.everything.run for seed in one.seeds] for one in self._experiments}
+
     def lines(self) -> List[Line]:
         """Return all rows with what was found of their scores; what was made otherwise counts as not run."""
         lines = []

@@ -3,11 +3,8 @@
 from pathlib import Path
 from typing import Any, Dict, List, Sequence
 
-import yaml
-
 from gluon_madapt.config import Experiment
-from gluon_madapt.errors import UserError
-from gluon_madapt.stages.records import DAMAGED, read_json, write_json, write_text
+from gluon_madapt.stages.records import read_json, read_settings, write_json, write_text
 
 _INPUTS, _CONFIG = "inputs.json", "config.yaml"
 
@@ -31,7 +28,7 @@ def changes_since(folder: Path, experiment: Experiment, sections: Sequence[str],
     UserError
         If what was written down cannot be read.
     """
-    before = _read_config(folder / _CONFIG)
+    before = read_settings(folder / _CONFIG)
     now = experiment.model_dump(mode="json")
     stated = experiment.model_dump(mode="json", exclude_defaults=True)
     changes: List[str] = []
@@ -41,16 +38,6 @@ def changes_since(folder: Path, experiment: Experiment, sections: Sequence[str],
     for name, value in inputs.items():
         changes += _differences(f"made from.{name}", made_from.get(name), value, value)
     return changes
-
-
-def _read_config(path: Path) -> Dict[str, Any]:
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())}): {DAMAGED}") from None
-    if not isinstance(values, dict):
-        raise UserError(f"{path}: holds no settings: {DAMAGED}")
-    return values
 
 
 def _differences(key: str, before: Any, now: Any, stated: Any) -> List[str]:

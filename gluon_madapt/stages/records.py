@@ -1,8 +1,10 @@
-"""What a stage writes down for people and for itself: JSON and logs, written whole or not at all."""
+"""What a stage writes down for people and for itself: JSON, settings and logs, written whole or not at all."""
 
 import json
 from pathlib import Path
 from typing import Any, Dict, List
+
+import yaml
 
 from gluon_madapt.atomic import write_atomically
 from gluon_madapt.errors import UserError
@@ -35,6 +37,23 @@ def read_json(path: Path) -> Dict[str, Any]:
         raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())}): {DAMAGED}") from None
     if not isinstance(values, dict):
         raise UserError(f"{path}: holds no JSON object: {DAMAGED}")
+    return values
+
+
+def read_settings(path: Path) -> Dict[str, Any]:
+    """Read the resolved config.yaml of a stage, of whatever version: a dict for each section.
+
+    Raises
+    ------
+    UserError
+        If it cannot be read or was damaged.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())}): {DAMAGED}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: holds no settings: {DAMAGED}")
     return values
 
 

@@ -3,6 +3,7 @@
 import copy
 import datetime
 import fcntl
+import shlex
 from functools import cached_property
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, TextIO, Tuple
@@ -198,8 +199,13 @@ class Run:
 
     def command(self, stage: str) -> str:
         """Return the command that runs a stage in this run folder."""
-        later = f" --round {self.number}" if self.number > 1 else ""
-        return f"python tools/{STAGE_TOOLS[stage]} --config {self.config or 'FILE'} --run-dir {self._home}{later}"
+        return self.command_of(STAGE_TOOLS[stage])
+
+    def command_of(self, tool: str, *more: str) -> str:
+        """Return the command that calls a tool on this run, quoted for a shell where need be."""
+        words = ["python", f"tools/{tool}", "--config", str(self.config or "FILE"), "--run-dir", str(self._home)]
+        words += ["--round", str(self.number)] if self.number > 1 else []
+        return shlex.join([*words, *more])
 
     def dataset(self, which: str, labelled: bool) -> Dataset:
         """Open the source, target or val images of the experiment."""

@@ -15,7 +15,7 @@ from gluon_madapt.proxies.pixels import classify, reweigh
 from gluon_madapt.report.thresholds import Distributions, Example, threshold_picture
 from gluon_madapt.stages.map_cache import CACHE, MapCache
 from gluon_madapt.stages.network_pass import open_cache
-from gluon_madapt.stages.proxies import RECORD, thresholds_of
+from gluon_madapt.stages.proxies import METRICS, RECORD, thresholds_of
 from gluon_madapt.stages.records import read_json
 from gluon_madapt.stages.run import Run
 from gluon_madapt.stages.scored_maps import scored_blocks
@@ -66,25 +66,43 @@ def draw_thresholds(run: Run, cache: Optional[Path] = None, image: int = 0, out:
     UserError
         If there are no proxies, no maps, no such image, or the maps are not those that the proxies were made from.
     """
-    path = run.folder / "proxies" / RECORD
-    if not path.is_file():
-        raise UserError(f"{path}: missing, so there are no proxies yet: make them with {run.command('proxies')}")
-    record, target = read_json(path), run.dataset("target", labelled=False)
+    record, maps, target = stored_maps(run, cache)
     if not 0 <= image < len(target):
         raise UserError(f"--image {image}: there are {len(target)} images: expected 0 to {len(target) - 1}")
-    start = run.checkpoint_of("adversarial")
-    inputs = {"checkpoint": sha256(start), "images": target.fingerprint}
-    maps = open_cache(run, start, target, cache or run.folder / CACHE, inputs)
-    if record["made_from"] != maps.made_from:
-        raise UserError(f"{path}: these proxies were made from something else than {maps.folder} would be now")
     distributions, moved = _distributions(maps, record, len(run.classes))
     largest = np.argsort(-distributions.scores.sum(axis=1), kind="stable")
     filled = [c for c in largest if distributions.scores[c].any()]
     shown = [filled[i] for i in np.linspace(0, len(filled) - 1, min(_CLASSES_SHOWN, len(filled))).round().astype(int)]
     out = out or run.folder / "proxies" / "thresholds.png"
-    threshold_picture(out, record, distributions, shown, _example(maps, target, record, image), run.classes)
+    threshold_picture(out, record, distributions, shown, example_of(maps, target, record, image), run.classes)
     moved_share = moved / max(record["pixels_kept"], 1)
     return Drawn(out, record["p1"] * record["p2"], record["share_labelled"], moved_share)
+
+
+def stored_maps(run: Run, cache: Optional[Path] = None) -> Tuple[Dict, MapCache, Dataset]:
+    """Return what proxies.json says, the maps that the proxies were made from, and their images.
+
+    Raises
+    ------
+    UserError
+        If there are no proxies, or no maps that are those that they were made from.
+    """
+    folder = run.folder / "proxies"
+    if not (folder / RECORD).is_file():
+        raise UserError(
+            f"{folder / RECORD}: missing, so there are no proxies yet: make them with {run.command('proxies')}"
+        )
+    record, target = read_json(folder / RECORD), run.dataset("target", labelled=False)
+    if (folder / METRICS).is_file():
+        target = target.without(read_json(folder / METRICS).get("left_out", ()))
+    start = run.checkpoint_of("adversarial")
+    inputs = {"checkpoint": sha256(start), "images": target.fingerprint}
+    maps = open_cache(run, start, target, cache or run.folder / CACHE, inputs)
+    if record.get("made_from") != maps.made_from:
+        raise UserError(
+            f"{folder / RECORD}: these proxies were made from something else than {maps.folder} would be now"
+        )
+    return record, maps, target
 
 
 def _distributions(maps: MapCache, record: Dict, classes: int) -> Tuple[Distributions, int]:
@@ -101,7 +119,8 @@ def _distributions(maps: MapCache, record: Dict, classes: int) -> Tuple[Distribu
     return distributions, moved
 
 
-def _example(maps: MapCache, target: Dataset, record: Dict, index: int) -> Example:
+def example_of(maps: MapCache, target: Dataset, record: Dict, index: int) -> Example:
+    """Return one image with what both criteria make of it."""
     found, confidences, choices = thresholds_of(record), [], []
     for _, probabilities, confidence in scored_blocks(maps.read(index)):
         confidences.append(confidence)

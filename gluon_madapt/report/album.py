@@ -1,0 +1,82 @@
+"""The pictures of a report: each a file of its own, and inline in the page."""
+
+import base64
+import io
+from pathlib import Path
+from typing import Dict, NamedTuple, Union
+
+import numpy as np
+from PIL import Image
+
+from gluon_madapt.atomic import write_atomically
+
+
+class Picture(NamedTuple):
+    """A picture in the page: its address, its size in the page at most, and what says the same to who cannot see it."""
+
+    uri: str
+    width: int
+    height: int
+    alt: str
+
+
+class Album:
+    """Pictures that are written as PNG files to a folder and can be put into a page.
+
+    Parameters
+    ----------
+    folder : Path
+        Where they go.
+
+    Attributes
+    ----------
+    pictures : dict of str to Picture
+        By name; a file is called NAME.png.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.pictures: Dict[str, Picture] = {}
+
+    def add(self, name: str, content: Union[bytes, np.ndarray], alt: str, dots: int = 0) -> Picture:
+        """Keep a picture: a PNG file, or (h, w, 3) uint8 RGB.
+
+        ``dots`` of it make a pixel of the page: by default two of a file's, one of an array's.
+
+        Raises
+        ------
+        UserError
+            If it cannot be written.
+        """
+        dots = dots or (2 if isinstance(content, bytes) else 1)
+        png = content if isinstance(content, bytes) else _png(content)
+        with write_atomically(self.folder / f"{name}.png") as file:
+            file.write(png)
+        width, height = Image.open(io.BytesIO(png)).size
+        uri = f"data:image/png;base64,{base64.b64encode(png).decode()}"
+        self.pictures[name] = Picture(uri, round(width / dots), round(height / dots), alt)
+        return self.pictures[name]
+
+    def below(self, prefix: str) -> "Album":
+        """Return an album of the same folder whose names begin with ``prefix``."""
+        return _Part(self, prefix) if prefix else self
+
+
+class _Part(Album):
+    def __init__(self, whole: Album, prefix: str):
+        super().__init__(whole.folder)
+        self._whole, self._prefix = whole, prefix
+
+    def add(self, name: str, content: Union[bytes, np.ndarray], alt: str, dots: int = 0) -> Picture:
+        return self._whole.add(f"{self._prefix}{name}", content, alt, dots)
+
+
+def _png(picture: np.ndarray) -> bytes:
+    """Compress a picture: one of few colours with a palette, which loses nothing."""
+    image = Image.fromarray(picture)
+    colours = image.getcolors(256)
+    if colours:
+        image = image.quantize(len(colours), method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    file = io.BytesIO()
+    image.save(file, format="PNG", optimize=True)
+    return file.getvalue()

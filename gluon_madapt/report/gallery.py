@@ -1,0 +1,133 @@
+"""The report's pictures of images: the paper's Figures 5 and 6, and how the thresholds came about."""
+
+import io
+from pathlib import Path
+from typing import List, NamedTuple, Optional, Sequence
+
+import numpy as np
+from PIL import Image
+
+from gluon_madapt.errors import UserError
+from gluon_madapt.labels import IGNORE, ClassSet
+from gluon_madapt.report.album import Album, Picture
+from gluon_madapt.report.examples import Focused, Segmented, cache_of
+from gluon_madapt.report.painting import paint_confidence, paint_image, paint_labels
+from gluon_madapt.report.run_facts import RunFacts
+from gluon_madapt.report.strips import picture_strip
+from gluon_madapt.stages.threshold_picture import draw_thresholds
+
+# Drawn along with a report up to so many pixels, which takes seconds; of larger sets on demand.
+_QUICK_PIXELS = 20_000_000
+_STAGE_TITLES = {"source": "before: source only", "retrain": "after: adapted"}
+
+
+class Shown(NamedTuple):
+    """A picture of a row, and the text above and below it."""
+
+    title: str
+    picture: Picture
+    note: str
+
+
+class Row(NamedTuple):
+    """An image's name and its pictures."""
+
+    name: str
+    shown: Sequence[Shown]
+
+
+def figure_5(found: Sequence[Segmented], classes: ClassSet, album: Album) -> List[Row]:
+    """Paint images, what the models make of them, and the truth; all of them once more in figure-5.png."""
+    rows, strip = [], []
+    for number, one in enumerate(found, 1):
+        painted = {"target image": (paint_image(one.image), "")}
+        for stage, labels in one.maps.items():
+            painted[_STAGE_TITLES[stage]] = (paint_labels(labels, classes), _note(one, stage))
+        if one.truth is not None:
+            painted["ground truth"] = (paint_labels(one.truth, classes), "")
+        rows.append(_row(f"figure-5-{number}", one.name, painted, album))
+        strip.append(painted)
+    _add_strip("figure-5", strip, classes, album)
+    return rows
+
+
+def figure_6(found: Sequence[Focused], t1: float, classes: ClassSet, album: Album) -> List[Row]:
+    """Paint the adversarial confidence of images, and their proxies without it and with it; also in figure-6.png."""
+    rows, strip = [], []
+    for number, one in enumerate(found, 1):
+        example, dropped = one.example, one.example.dropped
+        alone, kept = ((labels != IGNORE).mean() for labels in (example.without, example.proxies))
+        painted = {
+            "target image": (paint_image(example.image), ""),
+            "adversarial confidence": (paint_confidence(example.confidence, t1), f"above t1: {_above(example, t1)}"),
+            "classifier alone": (paint_labels(example.without, classes), f"labels {100 * alone:.0f} % of the image"),
+            "proxies": (
+                paint_labels(example.proxies, classes, dropped),
+                f"label {100 * kept:.0f} %; hatched: {100 * dropped.mean():.0f} % dropped",
+            ),
+        }
+        rows.append(_row(f"figure-6-{number}", one.name, painted, album))
+        strip.append(painted)
+    _add_strip("figure-6", strip, classes, album, "dropped by the discriminators")
+    return rows
+
+
+def thresholds_picture(facts: RunFacts, album: Album) -> Optional[Picture]:
+    """Return the picture of the thresholds: the one that was drawn since the proxies were made, or a new one.
+
+    Raises
+    ------
+    UserError
+        If there is none, and drawing one would take long or cannot be done.
+    """
+    if facts.proxies is None:
+        return None
+    folder = facts.stages["proxies"].folder
+    drawn = folder / "thresholds.png"
+    if not drawn.is_file() or drawn.stat().st_mtime < (folder / "proxies.json").stat().st_mtime:
+        if facts.proxies.pixels > _QUICK_PIXELS:
+            command = facts.run.command_of("show_thresholds.py")
+            raise UserError(f"{drawn}: not drawn, since it takes a while for so many images: {command} draws it")
+        drawn = draw_thresholds(facts.run, cache_of(facts), out=album.folder / "thresholds.png").path
+    alt = (
+        f"Distributions of adversarial confidence, with t1 = {facts.proxies.t1:.3f}, and of four classes' scores, "
+        "with their thresholds t2; below, one image and its proxies."
+    )
+    return album.add("thresholds", _checked(drawn), alt, dots=1)
+
+
+def _checked(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+        Image.open(io.BytesIO(content)).verify()
+    except (OSError, SyntaxError) as error:  # what Pillow raises of damaged PNGs
+        raise UserError(f"{path}: cannot be read ({error}): delete it") from None
+    return content
+
+
+def _row(prefix: str, name: str, painted: dict, album: Album) -> Row:
+    shown = []
+    for title, (picture, note) in painted.items():
+        file = f"{prefix}-{title.split(':')[0].replace(' ', '-')}"
+        shown.append(Shown(title, album.add(file, picture, f"{title} of {name}. {note}".strip()), note))
+    return Row(name, shown)
+
+
+def _add_strip(name: str, rows: Sequence[dict], classes: ClassSet, album: Album, hatched: str = "") -> None:
+    if rows:
+        columns = list(rows[0])
+        pictures = [[painted[title][0] for title in columns] for painted in rows]
+        album.add(name, picture_strip(columns, pictures, classes, hatched), "All rows of the figure in one picture.")
+
+
+def _note(one: Segmented, stage: str) -> str:
+    right = one.right(stage)
+    if right is not None:
+        return f"{100 * right:.0f} % of the labelled pixels right"
+    if stage == "retrain" and one.agreement is not None:
+        return f"as before on {100 * one.agreement:.0f} % of the pixels"
+    return ""
+
+
+def _above(example, t1: float) -> str:
+    return f"{100 * float(np.mean(example.confidence > t1)):.0f} % of the image"

@@ -1,0 +1,140 @@
+"""How far a run is, what it gained, what it does not know, and the commands that would tell."""
+
+import statistics
+from typing import List, NamedTuple, Optional, Sequence, Tuple
+
+from gluon_madapt.report.examples import Segmented
+from gluon_madapt.report.run_facts import TRAININGS, RunFacts, StageFacts
+from gluon_madapt.report.scored import Scored, before_and_after, scoring_command
+
+_TITLES = {"source": "1 source", "adversarial": "2 adversarial", "proxies": "3 proxies", "retrain": "4 retrain"}
+
+
+class Missing(NamedTuple):
+    """Something that is not there yet, and the command that makes it."""
+
+    text: str
+    command: str
+
+
+class Headline(NamedTuple):
+    """A number to begin with, and what it is."""
+
+    number: str
+    text: str
+
+
+def stage_rows(facts: RunFacts) -> List[Tuple[str, ...]]:
+    """Return a row per stage: its name, state, images, time, rate, what was replaced or left out, and its folder."""
+    return [
+        (_TITLES[stage], _state(one), _images(one), _time(one), _rate(one), _left_out(one), str(one.folder))
+        for stage, one in facts.stages.items()
+    ]
+
+
+def what_is_missing(facts: RunFacts, scored: Sequence[Scored]) -> List[Missing]:
+    """Return what there is not, or not all of, in the order in which it is made."""
+    missing = []
+    for stage, one in facts.stages.items():
+        if not one.finished:
+            missing.append(Missing(f"Stage {_TITLES[stage]}: {_state(one)}.", facts.run.command(stage)))
+    if facts.run.experiment.data.val is None:
+        return missing
+    for stage in ("source", "retrain"):
+        if facts.stages[stage].finished and not before_and_after(scored, stage):
+            missing.append(
+                Missing(f"Scores of stage {_TITLES[stage]} on the val split.", scoring_command(facts.run, stage))
+            )
+    return missing
+
+
+def headlines(
+    runs: Sequence[RunFacts], scored: Sequence[Sequence[Scored]], shown: Sequence[Segmented]
+) -> List[Headline]:
+    """Return what says most: mIoU before, after and gained; the share of proxies; without truth, agreement."""
+    before, after = (_mious(scored, stage) for stage in ("source", "retrain"))
+    found = [_mean(before, "mIoU before: source only"), _mean(after, "mIoU after: adapted")]
+    gains = [b - a for a, b in zip(before, after) if a is not None and b is not None]
+    if gains:
+        found.append(Headline(f"{statistics.mean(gains):+.1f}", "points gained"))
+    shares = [100 * one.proxies.share_labelled for one in runs if one.proxies]
+    if shares:
+        found.append(Headline(f"{statistics.mean(shares):.1f} %", "of all target pixels got a proxy label"))
+    agreements = [100 * one.agreement for one in shown if one.truth is None and one.agreement is not None]
+    if agreements:
+        text = "of the pixels in the images shown are the same before and after"
+        found.append(Headline(f"{statistics.mean(agreements):.1f} %", text))
+    return [one for one in found if one]
+
+
+def without_labels(facts: RunFacts) -> str:
+    """Say what cannot be known where no split is labelled; nothing where one is."""
+    if facts.run.experiment.data.val is not None:
+        return ""
+    return (
+        "This experiment has no labelled images of the target domain (data.val is not set), so there is no IoU, "
+        "and nobody can tell from here whether the adapted model is better. What can be seen: the curves of the "
+        "trainings, which pixels got proxies and of which classes, where the models before and after agree, and the "
+        "pictures. A few labelled target images, named in data.val, would tell more than all of these."
+    )
+
+
+def _mious(scored: Sequence[Sequence[Scored]], stage: str) -> List[Optional[float]]:
+    found = [before_and_after(one, stage) for one in scored]
+    return [one.scores.miou if one else None for one in found]
+
+
+def _mean(values: Sequence[Optional[float]], text: str) -> Optional[Headline]:
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    spread = f" ± {statistics.stdev(known):.1f}" if len(known) > 1 else ""
+    return Headline(f"{statistics.mean(known):.1f}{spread}", text)
+
+
+def _state(one: StageFacts) -> str:
+    if one.finished:
+        return f"done: {one.iterations:,} iterations" if one.stage in TRAININGS else "done"
+    if not one.begun:
+        return "not begun"
+    if one.iterations:
+        return f"after iteration {one.done:,} of {one.iterations:,}"
+    last = one.log[-1].get("iteration") if one.log else None
+    return f"begun, iteration {last:,} logged" if isinstance(last, int) else "begun, not finished"
+
+
+def _images(one: StageFacts) -> str:
+    metrics = one.metrics
+    if metrics.images is None:
+        return "–"
+    if metrics.source_images is not None:
+        return f"{metrics.source_images:,} source, {metrics.images:,} target"
+    return f"{metrics.images:,}"
+
+
+def _time(one: StageFacts) -> str:
+    metrics = one.metrics
+    if metrics.seconds is None:
+        return "–"
+    minutes, seconds = divmod(round(metrics.seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    text = f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+    trained = metrics.iterations_in_these_seconds
+    return text if trained in (None, metrics.iterations) else f"{text} for the last {trained:,} iterations"
+
+
+def _rate(one: StageFacts) -> str:
+    rates = [entry for entry in one.log if isinstance(entry.get("images_per_second"), (int, float))]
+    if not rates:
+        return "–"
+    text, waited = f"{rates[-1]['images_per_second']:.1f} images/s", rates[-1].get("waiting_for_data")
+    return f"{text}, {100 * waited:.0f} % waiting for data" if isinstance(waited, (int, float)) else text
+
+
+def _left_out(one: StageFacts) -> str:
+    metrics = one.metrics
+    replaced = sum(metrics.replaced.values()) + metrics.replaced_by_other_workers
+    counts = {"replaced": replaced, "left out": len(metrics.left_out), "of unequal sizes": len(metrics.skipped)}
+    if not one.finished and not replaced:
+        return "–"
+    return ", ".join(f"{count:,} {text}" for text, count in counts.items() if count) or "none"

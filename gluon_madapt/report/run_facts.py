@@ -1,0 +1,146 @@
+"""What lies in a run folder, as far as it can be read; what cannot is said in a line, and the rest is shown."""
+
+from pathlib import Path
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, TypeVar
+
+from gluon_madapt.config import load_experiment
+from gluon_madapt.errors import UserError
+from gluon_madapt.report.stored import Metrics, ProxyRecord, read_stored
+from gluon_madapt.stages.checkpoint import read_meta
+from gluon_madapt.stages.proxies import METRICS, RECORD
+from gluon_madapt.stages.records import read_json, read_log, read_settings
+from gluon_madapt.stages.run import CHECKPOINT, STAGES, Run
+
+CONFIG, INPUTS, LOG = "config.yaml", "inputs.json", "log.jsonl"
+TRAININGS = ("source", "adversarial", "retrain")
+
+_Value = TypeVar("_Value")
+
+
+class StageFacts(NamedTuple):
+    """One stage of a run.
+
+    Attributes
+    ----------
+    stage : str
+        Its name.
+    folder : Path
+        Where it lies: an ablation takes stages that it shares from the folder above.
+    begun, finished : bool
+        Whether there is anything of it, and all of it.
+    done, iterations : int
+        Of a training, those behind it and those in all; 0 where that is not known.
+    log : list of dict
+        The entries of log.jsonl.
+    metrics : Metrics
+        Those of metrics.json; empty without one.
+    inputs : dict
+        inputs.json.
+    settings : dict
+        config.yaml, resolved; empty without one.
+    """
+
+    stage: str
+    folder: Path
+    begun: bool = False
+    finished: bool = False
+    done: int = 0
+    iterations: int = 0
+    log: List[Dict[str, Any]] = []
+    metrics: Metrics = Metrics()
+    inputs: Dict[str, Any] = {}
+    settings: Dict[str, Any] = {}
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the stage's checkpoint lies, if it leaves one."""
+        return self.folder / CHECKPOINT
+
+
+class RunFacts(NamedTuple):
+    """A run: its ``stages`` by name, ``proxies`` if there are any, and ``problems``, a line each."""
+
+    run: Run
+    stages: Dict[str, StageFacts]
+    proxies: Optional[ProxyRecord]
+    problems: List[str]
+
+    def attempt(self, read: Callable[[], _Value], otherwise: _Value) -> _Value:
+        """Return what can be read, or else note why it cannot."""
+        return attempt(self.problems, read, otherwise)
+
+
+def attempt(problems: List[str], read: Callable[[], _Value], otherwise: _Value) -> _Value:
+    """Return what ``read`` does; where it ends with a `UserError`, note that, once, and return ``otherwise``."""
+    try:
+        return read()
+    except UserError as error:
+        text = " ".join(str(error).split())
+        if text not in problems:
+            problems.append(text)
+        return otherwise
+
+
+def holds_a_stage(folder: Path) -> bool:
+    """Tell whether a folder is that of a run."""
+    return any((folder / stage / CONFIG).is_file() for stage in STAGES)
+
+
+def stored_run(folder: Path, overrides=(), config: Optional[Path] = None, number: int = 1) -> Run:
+    """Open a run, or a later round of it, by its folder alone, with the settings of its last stage."""
+    stages_of = folder / f"round-{number}" if number > 1 else folder
+    stages = [stage for stage in STAGES if (stages_of / stage / CONFIG).is_file()]
+    path = config or stages_of / stages[-1] / CONFIG
+    return Run(load_experiment(path, overrides), folder, config=path, number=number)
+
+
+def facts_of(run: Run) -> RunFacts:
+    """Read what lies in a run folder."""
+    problems: List[str] = []
+    stages = {stage: _stage_facts(run, stage, problems) for stage in STAGES}
+    if stages["adversarial"].folder.parent != run.folder:
+        run = Run(run.experiment, run.folder, stages["adversarial"].checkpoint, config=run.config)
+    path = stages["proxies"].folder / RECORD
+    proxies = attempt(problems, lambda: _proxies_of(run, path), None) if path.exists() else None
+    return RunFacts(run, stages, proxies, problems)
+
+
+def _stage_facts(run: Run, stage: str, problems: List[str]) -> StageFacts:
+    folder = _home(run, stage) / stage
+    if not folder.is_dir():
+        return StageFacts(stage, folder)
+    metrics, inputs, config = folder / METRICS, folder / INPUTS, folder / CONFIG
+    facts = StageFacts(
+        stage,
+        folder,
+        begun=any(path.exists() for path in (metrics, inputs, config, folder / CHECKPOINT)),
+        finished=metrics.exists(),
+        metrics=attempt(problems, lambda: read_stored(metrics, Metrics), Metrics()) if metrics.exists() else Metrics(),
+        inputs=attempt(problems, lambda: read_json(inputs), {}) if inputs.exists() else {},
+        settings=attempt(problems, lambda: read_settings(config), {}) if config.exists() else {},
+        log=attempt(problems, lambda: read_log(folder / LOG), []) if stage in TRAININGS else [],
+    )
+    if stage not in TRAININGS or not facts.checkpoint.exists():
+        return facts._replace(finished=facts.finished and stage == "proxies")
+    meta = attempt(problems, lambda: read_meta(facts.checkpoint), {})
+    done, iterations = meta.get("iteration", 0), meta.get("iterations", 0)
+    return facts._replace(done=done, iterations=iterations, finished=facts.finished and 0 < iterations <= done)
+
+
+def _proxies_of(run: Run, path: Path) -> ProxyRecord:
+    record, names = read_stored(path, ProxyRecord), list(run.classes.names)
+    if not list(record.t2) == list(record.pixels_focused_by_class) == list(record.pixels_kept_by_class) == names:
+        raise UserError(f"{path}: is of other classes than this experiment's: expected {', '.join(names)}")
+    return record
+
+
+def _home(run: Run, stage: str) -> Path:
+    """Return the folder of the run that a stage is in: the one above where an ablation shares the stage with it."""
+    above = run.folder.parent
+    if (run.folder / stage).exists() or not (above / stage / CONFIG).is_file():
+        return run.folder
+    try:
+        shared = not Run(run.experiment, above).changes(stage)
+    except UserError:
+        shared = False
+    return above if shared else run.folder

@@ -1,0 +1,108 @@
+"""The part of a report that is about one experiment: its runs, one for each seed, and pictures of the first."""
+
+from typing import List, NamedTuple, Optional, Sequence, Tuple
+
+from gluon_madapt.report import gallery, origins
+from gluon_madapt.report.album import Album, Picture
+from gluon_madapt.report.classes import Classwise, Named, coverage_by_class, iou_by_class, legend_of
+from gluon_madapt.report.curves import draw_panel, panels_of
+from gluon_madapt.report.examples import focused, segmented
+from gluon_madapt.report.overview import Headline, Missing, headlines, stage_rows, what_is_missing, without_labels
+from gluon_madapt.report.run_facts import TRAININGS, RunFacts, facts_of
+from gluon_madapt.report.scored import Scored, scores_in
+from gluon_madapt.report.stored import ProxyRecord
+from gluon_madapt.stages.run import Run
+
+
+class RunSection(NamedTuple):
+    """All that the page says of one experiment; each attribute is a part of it, empty where there is nothing to say."""
+
+    title: str
+    anchor: str
+    folders: List[str]
+    seeds: List[int]
+    headlines: List[Headline]
+    unknown: str
+    stages: List[Tuple[str, ...]]
+    missing: List[Missing]
+    problems: List[str]
+    legend: List[Named]
+    figure_5: List[gallery.Row]
+    figure_6: List[gallery.Row]
+    labelled_split: bool
+    iou: Optional[Classwise]
+    scored: List[Scored]
+    proxies: Optional[ProxyRecord]
+    coverage: Optional[Classwise]
+    vanished: List[str]
+    unseen: List[str]
+    thresholds: Optional[Picture]
+    curves: List[Tuple[str, List[Picture]]]
+    settings: List[origins.SettingGroup]
+    inputs: List[Tuple[str, str, str]]
+    code: List[Tuple[str, str, str]]
+
+
+def run_section(title: str, runs: Sequence[Run], album: Album, wanted: Sequence[str] = ()) -> RunSection:
+    """Gather what there is of an experiment, and draw it.
+
+    Parameters
+    ----------
+    title : str
+        Its heading.
+    runs : sequence of Run
+        Its run of each seed.
+    album : Album
+        Where the pictures go.
+    wanted : sequence of str
+        Names or numbers of the images to show; a few, spread evenly, by default.
+    """
+    every = [facts_of(run) for run in runs]
+    first, classes = every[0], runs[0].classes
+    scored = [scores_in(one) for one in every]
+    seen = first.attempt(lambda: segmented(first, wanted), [])
+    shown = first.attempt(lambda: gallery.figure_5(seen, classes, album), [])
+    chosen, thresholds, coverage = [], None, coverage_by_class(first, album)
+    if first.proxies:
+        found = first.attempt(lambda: focused(first, wanted), [])
+        chosen = first.attempt(lambda: gallery.figure_6(found, first.proxies.t1, classes, album), [])
+        thresholds = first.attempt(lambda: gallery.thresholds_picture(first, album), None)
+    return RunSection(
+        title=title,
+        anchor="-".join("".join(c if c.isascii() and c.isalnum() else " " for c in title).split()) or "run",
+        folders=[str(run.folder) for run in runs],
+        seeds=[run.experiment.seed for run in runs],
+        headlines=headlines(every, scored, seen),
+        unknown=without_labels(first),
+        stages=[row for one in every for row in stage_rows(one)],
+        missing=[line for one, found in zip(every, scored) for line in what_is_missing(one, found)],
+        legend=legend_of(classes),
+        figure_5=shown,
+        figure_6=chosen,
+        labelled_split=runs[0].experiment.data.val is not None,
+        iou=iou_by_class(scored, classes, album),
+        scored=[line for one in scored for line in one],
+        proxies=first.proxies,
+        coverage=coverage,
+        vanished=[row.name for row in coverage.rows if row.vanished] if coverage else [],
+        unseen=[row.name for row in coverage.rows if row.unseen] if coverage else [],
+        thresholds=thresholds,
+        curves=_curves(every, album),
+        settings=origins.settings_of(first),
+        inputs=[row for one in every for row in origins.inputs_of(one)],
+        code=[row for one in every for row in origins.code_of(one)],
+        problems=[line for one in every for line in one.problems],  # last: all of the above may add to them
+    )
+
+
+def _curves(every: Sequence[RunFacts], album: Album) -> List[Tuple[str, List[Picture]]]:
+    """Draw the charts of each training that has logged anything."""
+    found = []
+    for stage in TRAININGS:
+        panels = panels_of([one.stages[stage].log for one in every])
+        pictures = [
+            album.add(f"{stage}-{panel.name}", draw_panel(panel), f"{stage}: {panel.in_words()}") for panel in panels
+        ]
+        if pictures:
+            found.append((stage, pictures))
+    return found

@@ -1,0 +1,62 @@
+"""The scores that there are of a run's models; none is computed here."""
+
+from pathlib import Path
+from typing import List, NamedTuple, Optional
+
+from gluon_madapt.errors import UserError
+from gluon_madapt.report.run_facts import RunFacts
+from gluon_madapt.report.stored import ScoreFile, Scores, read_stored
+from gluon_madapt.reproduction.plan import Step
+from gluon_madapt.reproduction.states import scores_of
+from gluon_madapt.stages.run import Run
+from gluon_madapt.stages.scoring import in_words
+
+_EXPECTED = "is of another checkpoint, protocol, seed or other images than this run has now: not shown; score it again"
+
+
+class Scored(NamedTuple):
+    """The scores of a stage's model: by what protocol, in words, on how many images, and which file says so."""
+
+    stage: str
+    scores: Scores
+    protocol: str
+    images: Optional[int]
+    path: Path
+    comparable: bool
+
+
+def scores_in(facts: RunFacts) -> List[Scored]:
+    """Return all scores of a run: those of scores/ that are of its checkpoints, then those of the last iteration."""
+    paths = sorted((facts.run.folder / "scores").glob("*.json"))
+    found = [facts.attempt(lambda path=path: _stored(facts, path), None) for path in paths]
+    scored = [one for one in found if one]
+    for stage, one in facts.stages.items():
+        if one.metrics.val and not any(other.stage == stage and other.comparable for other in scored):
+            text = "at the last iteration of the training"
+            scored.append(Scored(stage, one.metrics.val, text, None, one.folder / "metrics.json", True))
+    return sorted(scored, key=lambda one: list(facts.stages).index(one.stage))
+
+
+def before_and_after(scored: List[Scored], stage: str) -> Optional[Scored]:
+    """Return the single-scale scores of a stage."""
+    return next((one for one in scored if one.stage == stage and one.comparable), None)
+
+
+def scoring_command(run: Run, stage: str) -> str:
+    """Return the command that scores a stage's model for the report."""
+    return run.command_of("eval.py", "--stage", stage, "--out", str(run.folder / "scores" / f"{stage}.json"))
+
+
+def _stored(facts: RunFacts, path: Path) -> Scored:
+    stored = read_stored(path, ScoreFile)
+    protocol = stored.protocol
+    if protocol.stage not in facts.stages:
+        raise UserError(f"{path}: is of stage {protocol.stage}: expected one of {', '.join(facts.stages)}")
+    checkpoint = facts.stages[protocol.stage].checkpoint
+    step = Step(path.name, facts.run, protocol.stage, (), (), path, checkpoint, protocol.mirror)
+    if scores_of(step) is None:
+        raise UserError(f"{path}: {_EXPECTED}")
+    comparable = not protocol.mirror and not protocol.refresh
+    return Scored(
+        protocol.stage, stored, in_words(protocol.model_dump()).split(", ", 1)[1], stored.images, path, comparable
+    )

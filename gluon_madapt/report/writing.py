@@ -1,0 +1,150 @@
+"""Writing a report: of a run folder, or of a table and the runs behind it."""
+
+import logging
+from pathlib import Path
+from typing import List, NamedTuple, Optional, Sequence
+
+from gluon_madapt.errors import UserError
+from gluon_madapt.report.album import Album
+from gluon_madapt.report.examples import check_wanted
+from gluon_madapt.report.page import page
+from gluon_madapt.report.run_facts import attempt, holds_a_stage, stored_run
+from gluon_madapt.report.run_section import RunSection, run_section
+from gluon_madapt.report.stored import TableFile, read_stored
+from gluon_madapt.report.table_view import TableView, table_view
+from gluon_madapt.reproduction.table import Reproduction
+from gluon_madapt.stages.records import write_text
+from gluon_madapt.stages.run import Run
+
+REPORT = "report.html"
+
+_log = logging.getLogger(__name__)
+
+
+class Group(NamedTuple):
+    """An experiment: its title, and its run of each seed."""
+
+    title: str
+    runs: Sequence[Run]
+
+
+def write_report(
+    out: Path, title: str, groups: Sequence[Group], tables: Sequence[Path], wanted: Sequence[str] = ()
+) -> Path:
+    """Write a page, and its pictures as PNG files to a folder beside it, which has the page's name without its suffix.
+
+    Parameters
+    ----------
+    out : Path
+        The page.
+    title : str
+        Its heading.
+    groups : sequence of Group
+        The experiments.
+    tables : sequence of Path
+        The table-N.json files to show.
+    wanted : sequence of str
+        Names or numbers of the images to show; a few, spread evenly, by default.
+
+    Returns
+    -------
+    Path
+        ``out``.
+
+    Raises
+    ------
+    UserError
+        If it cannot be written, or a wanted image is not there.
+    """
+    problems: List[str] = []
+    album = Album(out.with_suffix(""))
+    if wanted:
+        check_wanted(groups[0].runs[0], wanted)
+    read = [attempt(problems, lambda path=path: read_stored(path, TableFile), None) for path in tables]
+    views: List[TableView] = [table_view(one) for one in read if one]
+    sections: List[RunSection] = []
+    for group in groups:
+        for part in (group, *_further_rounds(group)):
+            prefix = "" if not sections else f"{_file_name(part.title)}-"
+            sections.append(run_section(part.title, part.runs, album.below(prefix), wanted))
+    write_text(out, page(title, views, sections, problems, str(album.folder)))
+    for line in [*problems, *(line for section in sections for line in section.problems)]:
+        _log.warning("report: %s", line)
+    return out
+
+
+def report_of_folder(
+    folder: Path,
+    out: Optional[Path] = None,
+    wanted: Sequence[str] = (),
+    overrides: Sequence[str] = (),
+    config: Optional[Path] = None,
+) -> Path:
+    """Write the report of a run folder, or of one that holds the runs of several seeds.
+
+    Raises
+    ------
+    UserError
+        If the folder holds no run, or the page cannot be written.
+    """
+    runs = [stored_run(one, overrides, config) for one in _run_folders(folder)]
+    several = runs[0].folder != folder
+    tables = sorted((folder / "tables").glob("table-*.json"))
+    if several:
+        tables += sorted((folder / "tables").glob("seeds-*/table-*.json"))
+    return write_report(
+        out or folder / REPORT, f"Report of {folder}", [Group(runs[0].experiment.name, runs)], tables, wanted
+    )
+
+
+def report_of_tables(reproduction: Reproduction, tables: Sequence[Path], out: Path, title: str) -> Path:
+    """Write the report of reproduced tables and the runs behind them."""
+    groups = [Group(name, [_as_stored(run) for run in runs]) for name, runs in reproduction.runs().items()]
+    return write_report(out, title, groups, tables)
+
+
+def _as_stored(run: Run) -> Run:
+    """Return the run with the settings that its folder holds in place of the file they came from, for commands."""
+    stored = stored_run(run.folder).config if holds_a_stage(run.folder) else run.config
+    return Run(run.experiment, run.folder, config=stored)
+
+
+def _run_folders(folder: Path) -> List[Path]:
+    """Return the folder itself if it holds a stage, or else those of its seeds."""
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder: expected that of a run")
+    if holds_a_stage(folder):
+        return [folder]
+    seeds = sorted(
+        (one for one in folder.glob("seed-*") if holds_a_stage(one)), key=lambda one: (len(one.name), one.name)
+    )
+    if seeds:
+        return seeds
+    below = [one.name for one in sorted(folder.iterdir()) if one.is_dir() and (holds_a_stage(one) or _has_seeds(one))]
+    hint = f": did you mean {folder / below[0]}?" if below else ": expected one with source/ and so on in it"
+    raise UserError(f"{folder}: holds no stage of a run{hint}")
+
+
+def _has_seeds(folder: Path) -> bool:
+    return any(holds_a_stage(one) for one in folder.glob("seed-*"))
+
+
+def _further_rounds(group: Group) -> List[Group]:
+    """Return what goes beyond the paper: rounds 2 and more of proxies and retraining."""
+    found = [[one for one in run.folder.glob("round-*") if holds_a_stage(one)] for run in group.runs]
+    numbers = sorted({int(one.name[len("round-") :]) for folders in found for one in folders})
+    return [
+        Group(
+            f"{group.title}, beyond the paper: round {number}",
+            [
+                stored_run(run.folder, number=number)
+                for run, folders in zip(group.runs, found)
+                if run.folder / f"round-{number}" in folders
+            ],
+        )
+        for number in numbers
+    ]
+
+
+def _file_name(title: str) -> str:
+    return "-".join("".join(c if c.isascii() and c.isalnum() else " " for c in title).split())
