@@ -131,7 +131,7 @@ def _has_seeds(folder: Path) -> bool:
 
 def _further_rounds(group: Group) -> List[Group]:
     """Return what goes beyond the paper: rounds 2 and more of proxies and retraining."""
-    found = [[one for one in run.folder.glob("round-[0-9]*") if holds_a_stage(one)] for run in group.runs]
+    found = [[one for one in run.folder.glob("round-*") if _is_a_round(one)] for run in group.runs]
     numbers = sorted({int(one.name[len("round-") :]) for folders in found for one in folders})
     return [
         Group(
@@ -144,6 +144,10 @@ def _further_rounds(group: Group) -> List[Group]:
         )
         for number in numbers
     ]
+
+
+def _is_a_round(folder: Path) -> bool:
+    return folder.name[len("round-") :].isdecimal() and holds_a_stage(folder)
 
 
 def _file_name(title: str) -> str:
