@@ -24,8 +24,8 @@ LIBRARIES = {
 }
 # What is imported of the packages that setup.py asks for.
 _MODULES = (
-    *("PIL", "cv2", "gluoncv", "matplotlib", "mxnet", "numba", "numpy", "packaging", "pydantic", "requests", "tqdm"),
-    "yaml",
+    *("PIL", "cv2", "gluoncv", "jinja2", "matplotlib", "mxnet", "numba", "numpy", "packaging", "pydantic"),
+    *("requests", "tqdm", "yaml"),
 )
 
 
