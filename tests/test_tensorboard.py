@@ -150,7 +150,8 @@ def test_a_folder_that_cannot_be_written_is_one_line(tensorboard, tmp_path):
 
 @pytest.mark.parametrize("tool", ["train_source", "train_adv", "train_proxy", "reproduce"])
 def test_without_the_package_the_flag_is_refused_at_once(tool, tmp_path):
-    code = f"import sys, runpy; sys.modules['tensorboardX'] = None; sys.argv = ['{tool}.py', *sys.argv[1:]]; "
+    code = f"import sys, runpy; sys.path.insert(0, r'{ROOT}/tools'); sys.modules['tensorboardX'] = None; "
+    code += f"sys.argv = ['{tool}.py', *sys.argv[1:]]; "
     code += f"runpy.run_path(r'{ROOT}/tools/{tool}.py', run_name='__main__')"
     flags = ["--config", str(CONFIG), "--run-dir", str(tmp_path / "run"), "--tensorboard"]
     done = subprocess.run([sys.executable, "-c", code, *flags], check=False, capture_output=True, text=True, cwd=ROOT)

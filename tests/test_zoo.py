@@ -16,6 +16,7 @@ from mxnet import nd
 
 from gluon_madapt.errors import UserError
 from gluon_madapt.hashing import sha256
+from gluon_madapt.labels import class_set
 from gluon_madapt.models import zoo
 from gluon_madapt.stages.retrain import _initial_segmenter
 
@@ -109,12 +110,18 @@ def test_stage_4_starts_from_the_zoo_and_records_the_hash(tmp_path, monkeypatch,
     monkeypatch.setattr(model_store, "get_model_file", fetched)
     experiment = SimpleNamespace(
         seed=1,
-        classes=19,
         retrain=SimpleNamespace(init="imagenet"),
         model=SimpleNamespace(encoder="resnet101", weights="zoo", sync_bn=False),
     )
     net, start = _initial_segmenter(
-        SimpleNamespace(experiment=experiment, start_from=None, context=mx.cpu(), contexts=[mx.cpu()])
+        SimpleNamespace(
+            experiment=experiment,
+            number=1,
+            classes=class_set(19),
+            start_from=None,
+            context=mx.cpu(),
+            contexts=[mx.cpu()],
+        )
     )
     assert start == sha256(tmp_path / "pretrained" / "resnet101_v1b.params")
     assert f"520 tensors loaded from pretrained/resnet101_v1b.params (SHA-256 {start})" in caplog.text
