@@ -13,6 +13,7 @@ from small_experiments import CONFIG, run_stages, small_experiment, small_settin
 
 from gluon_madapt.config import load_experiment
 from gluon_madapt.errors import UserError
+from gluon_madapt.hashing import sha256
 from gluon_madapt.models import Discriminator
 from gluon_madapt.reproduction.plan import Plan
 from gluon_madapt.reproduction.rows import rows_of
@@ -60,8 +61,10 @@ def test_a_later_round_stands_on_the_one_before(two_rounds, tiny_world, tmp_path
     made = json.loads((two_rounds / "round-2" / "adversarial" / "inputs.json").read_text())
     proxies = json.loads((two_rounds / "round-2" / "proxies" / "proxies.json").read_text())
     from_source = json.loads((two_rounds / "adversarial" / "inputs.json").read_text())
-    assert made["checkpoint"] != from_source["checkpoint"]
-    assert proxies["made_from"]["checkpoint"] != made["checkpoint"]
+    retrained = json.loads((two_rounds / "round-2" / "retrain" / "inputs.json").read_text())
+    assert made["checkpoint"] == retrained["start"] == sha256(two_rounds / "retrain" / "checkpoint.npz")
+    assert from_source["checkpoint"] == sha256(two_rounds / "source" / "checkpoint.npz")
+    assert proxies["made_from"]["checkpoint"] == sha256(two_rounds / "round-2" / "adversarial" / "checkpoint.npz")
     with pytest.raises(UserError, match=r"retrain.checkpoint\.npz: missing.*train_proxy\.py.*--run-dir \S+$"):
         train_adversarial(Run(small_experiment(tiny_world), tmp_path, number=2))
     with pytest.raises(UserError, match=r"train_proxy\.py.*--round 3"):
