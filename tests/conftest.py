@@ -11,7 +11,7 @@ from gluon_madapt.data import open_dataset
 from gluon_madapt.labels import class_set, label_map
 from gluon_madapt.miniworld import make_miniworld
 
-pytest_plugins = ["proxy_runs", "report_runs"]
+pytest_plugins = ["prediction_runs", "proxy_runs", "report_runs"]
 
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests" / "golden"

@@ -6,95 +6,35 @@ import shutil
 import subprocess
 import sys
 
-import cv2
 import mxnet as mx
 import numpy as np
 import pytest
 from broken_images import IMAGES, encoded, picture
 from conftest import ROOT
-from PIL import Image
-from small_experiments import run_stages, small_experiment
+from prediction_runs import made, predict, put, random_model, read, tree
+from small_experiments import small_experiment
 
 from gluon_madapt.data.files import read_image, read_label
 from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.evaluation import ConfusionMatrix, summary
 from gluon_madapt.labels import ClassSet, class_set, colourize, encode_ids, label_map
-from gluon_madapt.models import Segmenter
 from gluon_madapt.prediction import Predictor, predictor
-from gluon_madapt.prediction.batch import predict_all
 from gluon_madapt.prediction.inputs import find_sources
-from gluon_madapt.prediction.outputs import Outputs, Wanted
-from gluon_madapt.stages import Run, make_proxies, retrain, train_adversarial, train_source
-from gluon_madapt.stages.networks import initialize_segmenter, load_any_segmenter
+from gluon_madapt.stages import Run
+from gluon_madapt.stages.networks import load_any_segmenter
 from gluon_madapt.stages.scoring import score_stage
-from gluon_madapt.stages.trained import TrainedModel
 
 SIZES = ((1, 1), (7, 500), (33, 65), (64, 96), (500, 7), (128, 256))
 
 
-@pytest.fixture(scope="module")
-def finished(tiny_world, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("finished")
-    run_stages(tiny_world, folder, train_source, train_adversarial, make_proxies, retrain)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def model(finished):
-    return Predictor.load(finished)
-
-
-@pytest.fixture
-def images(tmp_path):
-    folder = tmp_path / "in"
-    for place, name in enumerate(("a.png", "below/b.png", "below/c.png")):
-        put(folder / name, encoded(picture(seed=place)))
-    return folder
-
-
-def put(path, content):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if content is None:
-        path.symlink_to(path.with_name("nothing"))
-    else:
-        path.write_bytes(content)
-    return path
-
-
-def predict(model, out, *inputs, fresh=False, **wanted):
-    outputs = Outputs(out, model, Wanted(**wanted), fresh)
-    with outputs.folder:
-        return predict_all(model, find_sources(map(str, inputs)), outputs)
-
-
-def read(path):
-    with Image.open(path) as image:
-        return np.asarray(image)
-
-
-def tree(folder):
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def made(folder):
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-
-
-def random_model(classes, encoder="small"):
-    net = Segmenter(encoder, len(classes))
-    initialize_segmenter(net, [mx.cpu()])
-    origin = {"checkpoint": "random", "checkpoint_sha256": "0", "encoder": encoder}
-    return Predictor(TrainedModel(net, classes, None, (0.7, 1.0, 1.3), origin), mx.cpu())
-
-
 @pytest.mark.parametrize("multi_scale", [False, True])
 @pytest.mark.parametrize("stage", ["source", "adversarial", "retrain"])
-def test_predictions_score_what_the_evaluation_says(finished, tiny_world, tmp_path, stage, multi_scale):
-    run = Run(small_experiment(tiny_world), finished)
+def test_predictions_score_what_the_evaluation_says(four_stages, tiny_world, tmp_path, stage, multi_scale):
+    run = Run(small_experiment(tiny_world), four_stages)
     net, _ = load_any_segmenter(run, run.folder / stage / "checkpoint.npz")
     expected = score_stage(run, net, stage, multi_scale)
     val = tiny_world / "cityscapes" / "leftImg8bit" / "val"
-    predict(Predictor.load(finished / stage, multi_scale), tmp_path / "out", val)
+    predict(Predictor.load(four_stages / stage, multi_scale), tmp_path / "out", val)
     matrix = ConfusionMatrix(19)
     for sample in run.dataset("val", labelled=True).samples:
         label = read_label(sample.label, label_map("cityscapes", class_set(19)))
@@ -104,10 +44,10 @@ def test_predictions_score_what_the_evaluation_says(finished, tiny_world, tmp_pa
 
 
 @pytest.mark.parametrize("multi_scale", [False, True])
-def test_what_an_image_gets_depends_on_no_other_image(finished, multi_scale):
+def test_what_an_image_gets_depends_on_no_other_image(four_stages, multi_scale):
     pictures = [picture(*size, seed=place) for place, size in enumerate(SIZES)]
-    alone = [Predictor.load(finished, multi_scale)(one, top_k=2) for one in pictures]
-    together = Predictor.load(finished, multi_scale)
+    alone = [Predictor.load(four_stages, multi_scale)(one, top_k=2) for one in pictures]
+    together = Predictor.load(four_stages, multi_scale)
     for order in (range(len(SIZES)), reversed(range(len(SIZES)))):
         for place in order:
             for found, expected in zip(together(pictures[place], top_k=2), alone[place]):
@@ -171,8 +111,8 @@ def test_classes_of_ones_own(images, tmp_path):
     assert not (tmp_path / "top").exists()
 
 
-def test_the_network_sees_what_was_asked_for(finished):
-    source = finished / "source"
+def test_the_network_sees_what_was_asked_for(four_stages):
+    source = four_stages / "source"
     assert Predictor.load(source).settings["short_side"] == 32
     assert Predictor.load(source, short_side=48).settings["short_side"] == 48
     assert Predictor.load(source, short_side="own").settings["short_side"] is None
@@ -180,11 +120,11 @@ def test_the_network_sees_what_was_asked_for(finished):
         Predictor.load(source, device="cuda")
 
 
-def test_sizes_that_the_network_cannot_take_are_one_line(finished):
-    enlarging = Predictor.load(finished, short_side=512)
+def test_sizes_that_the_network_cannot_take_are_one_line(four_stages):
+    enlarging = Predictor.load(four_stages, short_side=512)
     with pytest.raises(UserError, match=r"5000x1 pixels are too many.* 2560000x512 .*smaller short side"):
         enlarging(picture(1, 5000))
-    vgg = Predictor.load(finished, multi_scale=True)
+    vgg = Predictor.load(four_stages, multi_scale=True)
     vgg.origin = dict(vgg.origin, encoder="vgg16")
     with pytest.raises(UserError, match="65x33 pixels are too small: .* 32 or more and would be 23.* 46 or more"):
         vgg(picture(33, 65))
@@ -297,12 +237,12 @@ def test_an_interruption_leaves_whole_files_and_the_rest_follows(model, images, 
     assert tree(tmp_path / "out") == {**tree(tmp_path / "straight"), "log.jsonl": tree(tmp_path / "out")["log.jsonl"]}
 
 
-def test_predictions_of_another_model_setting_or_image_are_not_touched(model, finished, images, tmp_path, caplog):
+def test_predictions_of_another_model_setting_or_image_are_not_touched(model, four_stages, images, tmp_path, caplog):
     out = tmp_path / "out"
     predict(model, out, images)
     before = tree(out)
     with pytest.raises(UserError, match=r"by another model\): give --fresh"):
-        predict(Predictor.load(finished / "source", short_side="own"), out, images)
+        predict(Predictor.load(four_stages / "source", short_side="own"), out, images)
     with pytest.raises(UserError, match="alpha was 0.5, now 0.1"):
         predict(model, out, images, alpha=0.1)
     put(tmp_path / "elsewhere" / "a.png", encoded(picture(seed=9)))
@@ -336,103 +276,19 @@ def test_scores_that_are_not_finite_stop_it_by_name(images, tmp_path):
         predict(broken, tmp_path / "out", images)
 
 
-def film(path, frames=9, codec="MJPG", size=(96, 64)):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), 10, size)
-    for seed in range(frames):
-        writer.write(picture(*size[::-1], seed)[..., ::-1])
-    writer.release()
-    return path
-
-
-def frames_of(path):
-    capture, frames = cv2.VideoCapture(str(path)), []
-    while True:
-        found, frame = capture.read()
-        if not found:
-            return frames, capture.get(cv2.CAP_PROP_FPS)
-        frames.append(frame[..., ::-1])
-
-
-def test_a_video_gets_what_its_frames_would(model, tmp_path):
-    path, out = film(tmp_path / "in" / "my clip.avi"), tmp_path / "out"
-    counts = predict(model, out, path, videos=True, every=2)
-    assert counts == (5, 0, [])
-    frames, _ = frames_of(path)
-    assert sorted(one.name for one in (out / "labels" / "my clip").iterdir()) == [
-        f"00000{n}.png" for n in (1, 3, 5, 7, 9)
-    ]
-    for number in (1, 9):
-        expected = model(np.ascontiguousarray(frames[number - 1])).labels
-        np.testing.assert_array_equal(read(out / "labels" / "my clip" / f"{number:06d}.png"), expected)
-    overlays, per_second = frames_of(out / "videos" / "my clip.mp4")
-    assert (len(overlays), per_second) == (5, 5)
-    shown = read(out / "overlays" / "my clip" / "000009.png").astype(int)
-    assert np.abs(overlays[-1] - shown).mean() < 20, "the same picture, to what the codec loses"
-
-
-def test_a_video_that_was_stopped_goes_on_and_is_not_done_twice(model, tmp_path):
-    path, out = film(tmp_path / "in" / "clip.avi"), tmp_path / "out"
-    predict(model, out, path, videos=True)
-    before = tree(out)
-    assert predict(model, out, path, videos=True) == (0, 9, [])
-    (out / "videos" / "clip.mp4").unlink()
-    (out / "labels" / "clip" / "000004.png").unlink()
-    assert predict(model, out, path, videos=True) == (1, 8, [])
-    assert tree(out)["videos/clip.mp4"] == before["videos/clip.mp4"]
-    assert tree(out / "labels") == {name[7:]: data for name, data in before.items() if name.startswith("labels/")}
-
-
-@pytest.mark.parametrize("codec, suffix", [("MJPG", ".avi"), ("mp4v", ".mkv")])
-def test_a_video_that_was_cut_off_is_predicted_to_its_end_and_said(model, tmp_path, caplog, codec, suffix):
-    path = film(tmp_path / "in" / f"clip{suffix}", frames=30, codec=codec)
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    for again in range(2):
-        counts = predict(model, tmp_path / "out", path, videos=True)
-        done = counts.predicted + counts.before
-        assert counts.broken == [path]
-        assert 5 < done < 25
-        assert counts.before == again * done
-        assert f"{path}: ends after {done} of 30 frames" in caplog.text
-        assert len(frames_of(tmp_path / "out" / "videos" / "clip.mp4")[0]) == done
-
-
-def test_what_is_no_video_is_named_and_the_others_are_predicted(model, tmp_path, caplog):
-    put(tmp_path / "in" / "text.mp4", b"this is no video")
-    whole = film(tmp_path / "in" / "moov.mp4", codec="mp4v").read_bytes()
-    put(tmp_path / "in" / "moov.mp4", whole[: len(whole) // 2])
-    film(tmp_path / "in" / "fine.avi", frames=2)
-    counts = predict(model, tmp_path / "out", tmp_path / "in")
-    assert counts.predicted == 2
-    assert [path.name for path in counts.broken] == ["moov.mp4", "text.mp4"]
-    assert "text.mp4: not readable as a video" in caplog.text
-
-
-def test_frames_and_images_of_one_name_are_not_mixed(model, tmp_path, caplog):
-    path = film(tmp_path / "video" / "clip.avi", frames=2)
-    image = put(tmp_path / "images" / "clip" / "000001.png", encoded(picture()))
-    put(tmp_path / "images" / "clip.png", encoded(picture()))
-    predict(model, tmp_path / "images first", image.parent.parent)
-    assert predict(model, tmp_path / "images first", image.parent.parent) == (0, 2, [])
-    assert predict(model, tmp_path / "images first", path) == (0, 0, [path])
-    predict(model, tmp_path / "video first", path)
-    assert predict(model, tmp_path / "video first", image.parent.parent).predicted == 0
-    assert caplog.text.count("holds predictions of another file of that name") == 3
-
-
 def call(*arguments):
     command = [sys.executable, str(ROOT / "tools" / "predict.py"), *map(str, arguments)]
     return subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
 
 
-def test_the_command(finished, images, tmp_path):
-    done = call(images, "--checkpoint", finished, "--out", tmp_path / "out", "--no-pictures")
+def test_the_command(four_stages, images, tmp_path):
+    done = call(images, "--checkpoint", four_stages, "--out", tmp_path / "out", "--no-pictures")
     assert (done.returncode, done.stdout) == (0, f"{tmp_path}/out: 3 images predicted\n"), done.stderr
     assert {name.split("/")[0] for name in made(tmp_path / "out")} >= {"labels", "classes.json"}
     assert not (tmp_path / "out" / "colours").exists()
     shutil.copy(images / "a.png", images / "d.png")
     put(images / "broken.png", b"no image")
-    done = call(images, "--checkpoint", finished, "--out", tmp_path / "out", "--no-pictures")
+    done = call(images, "--checkpoint", four_stages, "--out", tmp_path / "out", "--no-pictures")
     assert done.returncode == 1
     assert done.stdout == f"{tmp_path}/out: 1 images predicted, 3 were there before\n"
     assert (
