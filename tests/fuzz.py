@@ -29,7 +29,8 @@ _LARGEST = 1 << 16
 def parsers():
     """Return, by name: how a file is read, what it may raise, and whether no altered one may be accepted."""
     from gluon_madapt.config import ConfigError, load_experiment
-    from gluon_madapt.data.files import read_image, read_label, read_train_ids
+    from gluon_madapt.data.image_files import read_image
+    from gluon_madapt.data.label_files import read_label, read_train_ids
     from gluon_madapt.errors import UserError
     from gluon_madapt.labels import class_set, label_map
     from gluon_madapt.models.parameter_files import NoParameterFileError, read_arrays

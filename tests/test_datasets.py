@@ -5,7 +5,7 @@ from conftest import opened
 from PIL import Image
 
 from gluon_madapt.data import proxy_dataset
-from gluon_madapt.data.files import read_image, write_png
+from gluon_madapt.data.image_files import read_image, write_png
 from gluon_madapt.errors import UserError
 
 

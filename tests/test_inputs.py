@@ -6,7 +6,8 @@ from broken_images import IMAGES, LABELS, NAMES, PICTURE, encoded, picture, rota
 from conftest import ROOT, opened
 from small_experiments import small_experiment
 
-from gluon_madapt.data.files import image_size, read_image, read_label
+from gluon_madapt.data.image_files import image_size, read_image
+from gluon_madapt.data.label_files import read_label
 from gluon_madapt.errors import UserError
 from gluon_madapt.evaluation import evaluate
 from gluon_madapt.labels import class_set, label_map

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from gluon_madapt.data import Dataset, Sample
-from gluon_madapt.data.files import write_png
+from gluon_madapt.data.image_files import write_png
 from gluon_madapt.errors import FailureError
 from gluon_madapt.evaluation import ConfusionMatrix, evaluate, summary
 from gluon_madapt.labels import class_set

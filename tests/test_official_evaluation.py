@@ -5,7 +5,7 @@ import pytest
 from cityscapesscripts.evaluation import evalPixelLevelSemanticLabeling as official  # noqa: N813
 from PIL import Image
 
-from gluon_madapt.data.files import read_label
+from gluon_madapt.data.label_files import read_label
 from gluon_madapt.evaluation import ConfusionMatrix, summary
 from gluon_madapt.labels import IGNORE, class_set, encode_ids, label_map
 

@@ -10,8 +10,8 @@ from small_experiments import INPUT
 
 from gluon_madapt.config import ConfigError, load_experiment
 from gluon_madapt.data import class_set_of, label_map_of
-from gluon_madapt.data.datasets import orphaned_labels
-from gluon_madapt.data.files import read_label
+from gluon_madapt.data.label_files import read_label
+from gluon_madapt.data.layouts import orphaned_labels
 from gluon_madapt.errors import UserError
 from gluon_madapt.reproduction.rows import rows_of
 from gluon_madapt.stages import Run, make_proxies, retrain, train_adversarial, train_source

@@ -14,7 +14,8 @@ from conftest import ROOT
 from prediction_runs import made, predict, put, random_model, read, tree
 from small_experiments import small_experiment
 
-from gluon_madapt.data.files import read_image, read_label
+from gluon_madapt.data.image_files import read_image
+from gluon_madapt.data.label_files import read_label
 from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.evaluation import ConfusionMatrix, summary
 from gluon_madapt.labels import ClassSet, class_set, colourize, encode_ids, label_map

@@ -11,7 +11,8 @@ from proxy_runs import IMAGES, cache_of, command, made, record
 from small_experiments import small_experiment
 
 from gluon_madapt.data import Dataset, files
-from gluon_madapt.data.files import read_image, read_train_ids
+from gluon_madapt.data.image_files import read_image
+from gluon_madapt.data.label_files import read_train_ids
 from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.proxies import Shares, compute_thresholds, label_image
 from gluon_madapt.report.thresholds import BINS, Distributions

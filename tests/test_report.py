@@ -11,7 +11,7 @@ from conftest import ROOT
 from report_runs import HOSTILE, NAME, page_of
 from small_experiments import CONFIG, small_experiment
 
-from gluon_madapt.data.files import read_image
+from gluon_madapt.data.image_files import read_image
 from gluon_madapt.errors import UserError
 from gluon_madapt.report.run_facts import facts_of, stored_run
 from gluon_madapt.report.scored import scores_in

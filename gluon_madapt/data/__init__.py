@@ -1,7 +1,8 @@
 """What lies on disk -> batches.  Nothing here knows of networks."""
 
 from gluon_madapt.data.classes import class_set_of, label_map_of
-from gluon_madapt.data.datasets import Dataset, Sample, open_dataset, proxy_dataset, proxy_path
+from gluon_madapt.data.datasets import Dataset, open_dataset, proxy_dataset, proxy_path
+from gluon_madapt.data.layouts import Sample
 from gluon_madapt.data.loader import Batch, Loader, every_batch
 from gluon_madapt.data.transforms import normalize, resize_image
 

@@ -3,34 +3,19 @@
 import logging
 import zlib
 from pathlib import Path
-from typing import Callable, Collection, List, NamedTuple, Optional, Tuple
+from typing import Callable, Collection, List, Optional, Tuple
 
 import numpy as np
 
 from gluon_madapt.config import Data
-from gluon_madapt.data.files import image_size, read_image, read_label, read_train_ids
+from gluon_madapt.data.image_files import image_size, read_image
+from gluon_madapt.data.label_files import read_label, read_train_ids
+from gluon_madapt.data.layouts import LAYOUTS, Sample, find_samples
 from gluon_madapt.errors import UserError
 from gluon_madapt.labels import KNOWN_IDS, LabelMap
 from gluon_madapt.threads import in_threads
 
 _log = logging.getLogger(__name__)
-
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
-_LAYOUTS = {
-    "gta5": "images/*.png and labels/*.png",
-    "synthia": "RGB/*.png and GT/LABELS/*.png",
-    "cityscapes": "leftImg8bit/SPLIT/CITY/*_leftImg8bit.png (and, where labels are needed, gtFine likewise)",
-    "folder": "images (" + ", ".join(IMAGE_SUFFIXES) + ") in it or in folders below it; labels, if needed, in a "
-    "folder of the same form",
-}
-
-
-class Sample(NamedTuple):
-    """One image: its path, that of its label where there is one, and its name, the path relative to the images."""
-
-    name: str
-    image: Path
-    label: Optional[Path]
 
 
 class Dataset:
@@ -123,29 +108,18 @@ def open_dataset(data: Data, labels: Optional[LabelMap] = None, keep_broken: boo
     """
     root = Path(data.root)
     if not root.is_dir():
-        raise UserError(f"{root}: no such folder: expected {data.dataset}, that is {_LAYOUTS[data.dataset]}")
+        raise UserError(f"{root}: no such folder: expected {data.dataset}, that is {LAYOUTS[data.dataset]}")
     if data.dataset != "cityscapes" and data.split != "train":
         raise UserError(f"split {data.split} of {root}: dataset {data.dataset} has no splits: leave data's split out")
-    pairs = _FINDERS[data.dataset](data)
+    pairs = find_samples(data)
     if not pairs:
-        expected = _LAYOUTS[data.dataset] + (f", named *{data.image_suffix}" if data.image_suffix else "")
+        expected = LAYOUTS[data.dataset] + (f", named *{data.image_suffix}" if data.image_suffix else "")
         raise UserError(f"{root}: holds no images of {data.dataset} {data.split}: expected {expected}")
     if labels is None:
         return Dataset([one._replace(label=None) for one in pairs], _undecoded)
     _check_labels_exist(pairs, data)
     samples, skipped = _leave_out_unequal_sizes(pairs, data.dataset, keep_broken)
     return Dataset(samples, lambda path: read_label(path, labels), skipped, _mark_of(labels))
-
-
-def orphaned_labels(data: Data) -> List[Path]:
-    """Return the label files of a dataset, in its own layout, that belong to no image."""
-    known = {sample.label for sample in _FINDERS[data.dataset](data)}
-    if data.dataset == "folder":
-        there = Path(data.labels).rglob(f"*{data.label_suffix}") if data.labels else ()
-    else:
-        folder, pattern = _LABELS[data.dataset]
-        there = (Path(data.root) / folder.format(split=data.split)).glob(pattern)
-    return sorted(set(there) - known)
 
 
 def _undecoded(path: Path) -> np.ndarray:
@@ -177,70 +151,11 @@ def proxy_path(folder: Path, name: str) -> Path:
     return Path(folder) / Path(name).with_suffix(".png")
 
 
-def _pairs_gta5(data: Data) -> List[Sample]:
-    root = Path(data.root)
-    return [Sample(p.name, p, root / "labels" / p.name) for p in sorted((root / "images").glob("*.png"))]
-
-
-def _pairs_synthia(data: Data) -> List[Sample]:
-    root = Path(data.root)
-    return [Sample(p.name, p, root / "GT" / "LABELS" / p.name) for p in sorted((root / "RGB").glob("*.png"))]
-
-
-def _pairs_cityscapes(data: Data) -> List[Sample]:
-    images = Path(data.root) / "leftImg8bit" / data.split
-    suffix = "_leftImg8bit.png"
-    samples = []
-    for path in sorted(images.glob("*/*" + suffix)):
-        name = path.relative_to(images)
-        folder = Path(data.root) / "gtFine" / data.split / name.parent
-        samples.append(Sample(name.as_posix(), path, folder / (path.name[: -len(suffix)] + "_gtFine_labelIds.png")))
-    return samples
-
-
-def _pairs_folder(data: Data) -> List[Sample]:
-    root, labels = Path(data.root), data.labels and Path(data.labels)
-    if labels and root.resolve() in (labels.resolve(), *labels.resolve().parents):
-        raise UserError(
-            f"{labels}: the labels lie in {root}, and would be taken for images: name the folder of the images alone"
-        )
-    samples = []
-    found = (path for path in root.rglob("*") if path.name.endswith(data.image_suffix) and is_image(path))
-    for path in sorted(found):
-        name = path.relative_to(root)
-        stem = name.name[: -len(data.image_suffix or name.suffix)]
-        label = labels / name.parent / f"{stem}{data.label_suffix}" if labels else None
-        samples.append(Sample(name.as_posix(), path, label))
-    return samples
-
-
-def is_image(path: Path) -> bool:
-    """Tell whether a path is of an image, by its suffix."""
-    # A link to nothing is listed as well: it is an error when it is read, rather than an image that is silently missed.
-    return path.suffix.lower() in IMAGE_SUFFIXES and (path.is_file() or path.is_symlink())
-
-
 def _file_size(path: Path) -> int:
     try:
         return path.stat().st_size
     except OSError:
         return -1
-
-
-_FINDERS = {
-    "gta5": _pairs_gta5,
-    "synthia": _pairs_synthia,
-    "cityscapes": _pairs_cityscapes,
-    "folder": _pairs_folder,
-}
-
-
-# Where the labels of a dataset lie below its root, and how they are called.
-_LABELS = {
-    "gta5": ("labels", "*.png"),
-    "synthia": ("GT/LABELS", "*.png"),
-    "cityscapes": ("gtFine/{split}", "*/*_gtFine_labelIds.png"),
-}
 
 
 def _check_labels_exist(samples: List[Sample], data: Data) -> None:

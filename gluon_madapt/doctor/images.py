@@ -6,7 +6,7 @@ from typing import Iterator, List, Optional, Sequence
 import numpy as np
 
 from gluon_madapt.data import Dataset
-from gluon_madapt.data.datasets import orphaned_labels
+from gluon_madapt.data.layouts import orphaned_labels
 from gluon_madapt.data.published import COUNTS, SIZES
 from gluon_madapt.doctor.findings import ERROR, OK, WARNING, Finding
 from gluon_madapt.errors import UserError

@@ -7,7 +7,7 @@ from typing import Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tup
 
 import numpy as np
 
-from gluon_madapt.data.files import read_image
+from gluon_madapt.data.image_files import read_image
 from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.hashing import sha256
 from gluon_madapt.prediction.inputs import Source

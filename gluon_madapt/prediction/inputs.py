@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import Dict, Iterable, Iterator, List, NamedTuple
 
-from gluon_madapt.data.datasets import IMAGE_SUFFIXES, is_image
+from gluon_madapt.data.layouts import IMAGE_SUFFIXES, is_image
 from gluon_madapt.errors import UserError
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv")

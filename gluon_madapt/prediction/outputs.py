@@ -6,7 +6,7 @@ from typing import Any, Dict, NamedTuple, Optional, Sequence
 import numpy as np
 
 from gluon_madapt.atomic import write_atomically
-from gluon_madapt.data.files import read_image, write_png
+from gluon_madapt.data.image_files import read_image, write_png
 from gluon_madapt.errors import UserError
 from gluon_madapt.labels import ClassSet, colourize, encode_ids
 from gluon_madapt.prediction.folder import Folder

@@ -8,7 +8,7 @@ from typing import Any, Dict, NamedTuple, Tuple, Union
 import mxnet as mx
 import numpy as np
 
-from gluon_madapt.data.files import read_image
+from gluon_madapt.data.image_files import read_image
 from gluon_madapt.data.transforms import base_size
 from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.evaluation import image_probability_blocks

@@ -3,7 +3,7 @@
 from typing import Optional, Tuple
 
 from gluon_madapt.config import Input
-from gluon_madapt.data.files import image_size
+from gluon_madapt.data.image_files import image_size
 from gluon_madapt.data.published import COUNTS, SIZES
 from gluon_madapt.data.transforms import base_size
 from gluon_madapt.errors import UserError

@@ -13,7 +13,7 @@ from typing import Callable, Dict, List, Optional, Sequence, Tuple
 import numpy as np
 
 from gluon_madapt.data import proxy_path
-from gluon_madapt.data.files import write_png
+from gluon_madapt.data.image_files import write_png
 from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.labels import IGNORE
 from gluon_madapt.progress import Progress
