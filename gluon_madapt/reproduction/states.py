@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Dict, NamedTuple, Optional, Tuple
 
+from gluon_madapt.data import is_same
 from gluon_madapt.errors import UserError
 from gluon_madapt.hashing import sha256
 from gluon_madapt.reproduction.plan import Plan, Step
@@ -64,8 +65,9 @@ def scores_of(step: Step) -> Optional[Dict]:
     if run.experiment.evaluation.refresh:
         images["target"] = fingerprint_of(run, "target")
     known = {key: value for key, value in images.items() if value is not None}
-    same = expected.items() <= scores.items() and known.items() <= scores.get("made_from", {}).items()
-    return scores if same else None
+    made_from = scores.get("made_from", {})
+    same = expected.items() <= scores.items() and all(is_same(made_from.get(key), known[key]) for key in known)
+    return scores if same and list(scores.get("iou", ())) == list(run.classes.names) else None
 
 
 def fingerprint_of(run: Run, which: str) -> Optional[str]:

@@ -45,8 +45,9 @@ def train_adversarial(run: Run) -> None:
     kind = AdversarialStep if run.number == 1 else DiscriminatorStep
     step = kind(net, discriminators, settings, run.team)
     score = scorer_along_the_way(run, "adversarial") if run.number == 1 else None
-    images = {"source": source.dataset.fingerprint, "target": target.dataset.fingerprint}
-    folder = run.open("adversarial", dict(images, checkpoint=sha256(start)))
+    images = {"source": source.dataset, "target": target.dataset}
+    made_from = {name: dataset.fingerprint for name, dataset in images.items()} if run.team.leads else {}
+    folder = run.open("adversarial", dict(made_from, checkpoint=sha256(start)))
     networks = dict(discriminators, segmenter=net)
     facts = {"source_images": len(source.dataset), "skipped": source.dataset.skipped, "images": len(target.dataset)}
     seen = 2 * source.images_per_iteration

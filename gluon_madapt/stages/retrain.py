@@ -32,7 +32,7 @@ def retrain(run: Run) -> None:
             f"{made}: does not say what labels were made: make them anew with {run.command('proxies')} --fresh"
         )
     inputs = {"proxies": metrics["labels_sha256"], "start": start}
-    train_supervised("retrain", run, net, settings, loader, inputs, metrics.get("code", ()))
+    train_supervised("retrain", run, net, settings, loader, target, inputs, metrics.get("code", ()))
 
 
 def _initial_segmenter(run: Run) -> Tuple[Segmenter, str]:

@@ -128,7 +128,7 @@ class Run:
         stage : str
             Its name.
         inputs : dict of str to str
-            What the stage is made from: names and fingerprints of images, hashes of files.
+            What the stage is made from: fingerprints of images, hashes of files.  The first worker alone needs them.
 
         Raises
         ------
@@ -252,8 +252,8 @@ class Run:
         changes = self.changes(stage, inputs)
         if changes:
             raise UserError(
-                f"{self.folder / stage}: this stage was begun otherwise ({'; '.join(changes)}): "
-                "give --fresh to move it aside and start over, or another --run-dir"
+                f"{self.folder / stage}: this stage was begun otherwise ({'; '.join(changes)}): put that back, "
+                "give --fresh to move the stage aside and start over, or another --run-dir"
             )
 
     def lock(self, stage: str) -> None:
