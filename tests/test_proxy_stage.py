@@ -10,7 +10,7 @@ from brute_force import whole_images
 from proxy_runs import IMAGES, cache_of, command, made, record
 from small_experiments import small_experiment
 
-from gluon_madapt.data import Dataset, files
+from gluon_madapt.data import Dataset
 from gluon_madapt.data.image_files import read_image
 from gluon_madapt.data.label_files import read_train_ids
 from gluon_madapt.errors import FailureError, UserError
@@ -77,7 +77,6 @@ def test_labels_are_read_for_an_audit_alone(run, copied, straight, monkeypatch):
         raise AssertionError("a label of the target was read")
 
     with monkeypatch.context() as patch:
-        patch.setattr(files, "read_label", refuse)
         patch.setattr(Dataset, "label", refuse)
         make_proxies(run)
     with monkeypatch.context() as patch:

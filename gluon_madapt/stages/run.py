@@ -247,6 +247,11 @@ class Run:
             return []
         return changes_since(folder, self.experiment, (*_COMMON, stage), inputs or {})
 
+    def changes_of_inputs(self, stage: str, inputs: Dict[str, str]) -> List[str]:
+        """Say in which of some inputs a stage that was begun differs, whatever its settings."""
+        folder = self.folder / stage
+        return changes_since(folder, self.experiment, (), inputs) if was_begun(folder) else []
+
     def refuse_changes(self, stage: str, inputs: Optional[Dict[str, str]] = None) -> None:
         """Raise a `UserError` that names what `changes` finds."""
         changes = self.changes(stage, inputs)

@@ -13,7 +13,6 @@ from gluon_madapt.progress import Progress
 from gluon_madapt.proxies import choose
 from gluon_madapt.proxies.pixels import classify, reweigh
 from gluon_madapt.report.thresholds import Distributions, Example, threshold_picture
-from gluon_madapt.stages.beginnings import changes_since
 from gluon_madapt.stages.map_cache import CACHE, MapCache
 from gluon_madapt.stages.network_pass import open_cache
 from gluon_madapt.stages.proxies import METRICS, RECORD, thresholds_of
@@ -99,7 +98,7 @@ def stored_maps(run: Run, cache: Optional[Path] = None) -> Tuple[Dict, MapCache,
     start = run.checkpoint_of("adversarial")
     inputs = {"checkpoint": sha256(start), "images": target.fingerprint}
     maps = open_cache(run, start, target, cache or run.folder / CACHE, inputs)
-    if not is_same(record.get("made_from"), maps.made_from) or changes_since(folder, run.experiment, (), inputs):
+    if not is_same(record.get("made_from"), maps.made_from) or run.changes_of_inputs("proxies", inputs):
         raise UserError(
             f"{folder / RECORD}: these proxies were made from something else than {maps.folder} would be now"
         )
