@@ -12,10 +12,11 @@ from mxnet.gluon import HybridBlock, Trainer
 from gluon_madapt.config import Training
 from gluon_madapt.data import every_batch
 from gluon_madapt.errors import UserError
-from gluon_madapt.models.parameter_files import checksum_of, write_arrays
+from gluon_madapt.models.parameter_files import is_as_written, write_arrays
 from gluon_madapt.progress import Progress
 from gluon_madapt.provenance import with_this_code
 from gluon_madapt.stages.checkpoint import parameter_values
+from gluon_madapt.stages.descriptions import FINISHED
 from gluon_madapt.stages.records import write_json
 from gluon_madapt.stages.run import CHECKPOINT, Run
 from gluon_madapt.stages.team import Losses
@@ -195,14 +196,15 @@ class Loop:
         if not self._team.leads:
             return
         meta = {
-            **description_of(self._run, self._stage),
-            "iteration": done,
-            "iterations": self.iterations,
+            **self._description(done),
             "code": self._versions,
             "window": self._record.window,
             **self._replacements(),
         }
         self._state.save(meta)
+
+    def _description(self, done: int) -> Dict:
+        return {**description_of(self._run, self._stage), "iteration": done, "iterations": self.iterations}
 
     def _replacements(self) -> Dict:
         """Return which broken samples were replaced and how often; of other workers, how many in all."""
@@ -228,10 +230,11 @@ class Loop:
         """Leave the finished network and its metrics, unless there is nothing that this process has trained."""
         if not self._team.leads:
             return
-        parameters, metrics = self._folder / "segmenter.params", self._folder / "metrics.json"
+        parameters, metrics = self._folder / FINISHED, self._folder / "metrics.json"
         trained = self.start < self.iterations
-        if trained or not (parameters.exists() and checksum_of(parameters).exists()):
-            write_arrays(parameters, parameter_values(self._networks["segmenter"]))
+        if trained or not is_as_written(parameters):
+            said = {**self._description(self.iterations), "code": self._versions}
+            write_arrays(parameters, parameter_values(self._networks["segmenter"]), said)
         if trained or not metrics.exists():
             facts = {
                 "stage": self._stage,
