@@ -7,6 +7,7 @@ import shutil
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 from small_experiments import run_stages, small_experiment
 
 from gluon_madapt.data import contents
@@ -237,3 +238,33 @@ def test_files_are_read_once_however_many_stages_use_them(folder, world, stage, 
     monkeypatch.setattr(contents, "_digest", None)
     monkeypatch.setattr(contents, "_size", None)
     STAGES[stage](run_of(world, folder))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "data", "message"),
+    [
+        ((), SOURCE_LABELS, r"checkpoint\.npz: is of another training, whose made from is .*--fresh"),
+        (("seed=7",), None, r"checkpoint\.npz: is of another training, whose seed is 7, not 1: put back"),
+    ],
+)
+def test_a_checkpoint_of_another_training_is_not_gone_on_from(
+    tiny_world, world, folder, tmp_path, overrides, data, message
+):
+    if data:
+        alter_label(world / data)
+    train_source(run_of(world, tmp_path / "other", *overrides))
+    shutil.copy(tmp_path / "other" / "source" / "checkpoint.npz", folder / "source" / "checkpoint.npz")
+    with pytest.raises(UserError, match=message):
+        train_source(run_of(tiny_world, folder))
+
+
+def test_a_checkpoint_of_another_stage_is_not_gone_on_from(tiny_world, folder):
+    shutil.copy(folder / "source" / "checkpoint.npz", folder / "retrain" / "checkpoint.npz")
+    with pytest.raises(UserError, match="is of another training, whose stage is source, not retrain"):
+        retrain(run_of(tiny_world, folder))
+
+
+def alter_label(folder):
+    """Give the first label of GTA5 other ids."""
+    path = min(folder.glob("*.png"))
+    write_png(path, np.full_like(np.array(Image.open(path)), 7))

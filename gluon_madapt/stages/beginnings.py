@@ -21,6 +21,11 @@ def was_begun(folder: Path) -> bool:
     return (folder / _INPUTS).exists()
 
 
+def inputs_of(folder: Path) -> Dict[str, str]:
+    """Return what a stage that was begun in a folder is made from."""
+    return read_json(folder / _INPUTS)
+
+
 def changes_since(folder: Path, experiment: Experiment, sections: Sequence[str], inputs: Dict[str, str]) -> List[str]:
     """Name the settings, of some sections of a config, and the inputs in which a stage that was begun differs from now.
 
@@ -35,7 +40,7 @@ def changes_since(folder: Path, experiment: Experiment, sections: Sequence[str],
     changes: List[str] = []
     for section in sections:
         changes += _differences(section, before.get(section), now[section], stated.get(section))
-    made_from = {"workers": "1", **read_json(folder / _INPUTS)}
+    made_from = {"workers": "1", **inputs_of(folder)}
     for name, value in inputs.items():
         if not is_same(made_from.get(name), value):
             words = difference(made_from.get(name), value)

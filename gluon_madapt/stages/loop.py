@@ -15,6 +15,7 @@ from gluon_madapt.errors import UserError
 from gluon_madapt.models.parameter_files import is_as_written, write_arrays
 from gluon_madapt.progress import Progress
 from gluon_madapt.provenance import with_this_code
+from gluon_madapt.stages.beginnings import inputs_of
 from gluon_madapt.stages.checkpoint import parameter_values
 from gluon_madapt.stages.descriptions import FINISHED
 from gluon_madapt.stages.records import write_json
@@ -24,6 +25,9 @@ from gluon_madapt.stages.trained import description_of
 from gluon_madapt.stages.training_log import TrainingLog
 from gluon_madapt.stages.training_record import Pending, TrainingRecord
 from gluon_madapt.stages.training_state import TrainingState
+
+# What a checkpoint says that is the same in a training from its beginning to its end.
+_IDENTITY = ("stage", "round", "seed", "encoder", "class_names", "made_from")
 
 _log = logging.getLogger(__name__)
 
@@ -90,6 +94,7 @@ class Loop:
         self._signal: Optional[int] = None
         self._state = TrainingState(folder / CHECKPOINT, networks, trainers, self._team.leads)
         self._log_file = TrainingLog(folder, self._team.leads, run.tensorboard)
+        self._made_from = inputs_of(folder) if self._team.leads else {}
         self._resume()
         self._team.join(trainers, self.start)
 
@@ -197,6 +202,7 @@ class Loop:
             return
         meta = {
             **self._description(done),
+            "made_from": self._made_from,
             "code": self._versions,
             "window": self._record.window,
             **self._replacements(),
@@ -214,7 +220,8 @@ class Loop:
         return found
 
     def _resume(self) -> None:
-        meta = self._state.resume()
+        said = dict(self._description(0), made_from=self._made_from)
+        meta = self._state.resume({key: said[key] for key in _IDENTITY} if self._team.leads else {})
         self.start = self._saved = 0 if meta is None else meta["iteration"]
         self._last_score = self._log_file.forget_after(self.start)
         if meta is None:
