@@ -26,7 +26,7 @@ from gluon_madapt.stages.loop import Loop
 from gluon_madapt.stages.networks import load_segmenter, new_discriminators
 from gluon_madapt.stages.optimizer import segmenter_trainer
 from gluon_madapt.stages.run import Run
-from gluon_madapt.stages.scoring import scorer_along_the_way
+from gluon_madapt.stages.scoring import scored_along_the_way_on, scorer_along_the_way
 from gluon_madapt.stages.team import Losses, Part, Team, sum_of_losses
 
 
@@ -50,6 +50,7 @@ def train_adversarial(run: Run) -> None:
     folder = run.open("adversarial", dict(made_from, checkpoint=sha256(start)))
     networks = dict(discriminators, segmenter=net)
     facts = {"source_images": len(source.dataset), "skipped": source.dataset.skipped, "images": len(target.dataset)}
+    facts.update(scored_along_the_way_on(run) if score and run.team.leads else {})
     seen = 2 * source.images_per_iteration
     versions = versions_behind(start)
     loop = Loop("adversarial", run, folder, settings, networks, step.trainers, seen, facts, score, versions)

@@ -11,7 +11,7 @@ from gluon_madapt.models.objectives import SupervisedPass
 from gluon_madapt.stages.loop import Loop
 from gluon_madapt.stages.optimizer import poly_learning_rate, segmenter_trainer
 from gluon_madapt.stages.run import Run
-from gluon_madapt.stages.scoring import scorer_along_the_way
+from gluon_madapt.stages.scoring import scored_along_the_way_on, scorer_along_the_way
 from gluon_madapt.stages.team import Losses, Part, Team, sum_of_losses
 
 
@@ -34,6 +34,7 @@ def train_supervised(
     folder = run.open(stage, dict(inputs, images=images.fingerprint) if run.team.leads else {})
     step = SupervisedStep(net, settings, run.team)
     facts = {"images": len(loader.dataset), "skipped": loader.dataset.skipped}
+    facts.update(scored_along_the_way_on(run) if run.team.leads else {})
     networks, seen = {"segmenter": net}, loader.images_per_iteration
     loop = Loop(stage, run, folder, settings, networks, step.trainers, seen, facts, score, versions)
 
