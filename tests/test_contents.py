@@ -89,6 +89,24 @@ def test_a_file_that_changed_just_now_is_not_remembered(tmp_path, memory, reads,
     assert reads == ["a", "a"]
 
 
+def test_what_was_read_before_an_interruption_is_remembered(tmp_path, memory, reads, monkeypatch):
+    for name in "abcdefghijkl":
+        (tmp_path / name).write_bytes(name.encode())
+    paths = sorted(tmp_path.glob("?"))
+
+    def interrupted(path):
+        if path.name == "l":
+            raise KeyboardInterrupt
+        return sha256(path)
+
+    with pytest.raises(KeyboardInterrupt):
+        contents.remembered("digests", paths, interrupted)
+    another_process(monkeypatch)
+    contents.digests(paths)
+    assert "l" in reads
+    assert "a" not in reads
+
+
 def test_files_that_cannot_be_read_have_no_digest(tmp_path, memory):
     (tmp_path / "folder").mkdir()
     (tmp_path / "loop").symlink_to(tmp_path / "loop")

@@ -17,6 +17,7 @@ from gluon_madapt.errors import UserError
 from gluon_madapt.stages import Run, make_proxies, retrain, train_adversarial, train_source
 from gluon_madapt.stages.map_cache import Shard
 from gluon_madapt.stages.proxies import LABELS
+from gluon_madapt.stages.team import Team
 from gluon_madapt.stages.threshold_picture import draw_thresholds, stored_maps
 
 STAGES = {"source": train_source, "adversarial": train_adversarial, "proxies": make_proxies, "retrain": retrain}
@@ -268,3 +269,10 @@ def alter_label(folder):
     """Give the first label of GTA5 other ids."""
     path = min(folder.glob("*.png"))
     write_png(path, np.full_like(np.array(Image.open(path)), 7))
+
+
+@pytest.mark.parametrize("stage", ["source", "adversarial", "retrain"])
+def test_of_several_workers_the_first_one_reads_the_files(folder, world, stage, monkeypatch):
+    monkeypatch.setattr(Team, "leads", False)
+    monkeypatch.setattr(contents, "_digest", None)
+    STAGES[stage](run_of(world, folder))

@@ -11,6 +11,7 @@ from report_runs import SCORED
 from small_experiments import CONFIG, small_experiment, small_settings
 from test_reuse import SOURCE, SOURCE_LABELS, TARGET, alter
 
+from gluon_madapt.data import contents
 from gluon_madapt.hashing import sha256
 from gluon_madapt.report.freshness import outdated
 from gluon_madapt.report.gallery import thresholds_picture
@@ -18,7 +19,7 @@ from gluon_madapt.report.run_facts import facts_of
 from gluon_madapt.report.scored import scores_in
 from gluon_madapt.reproduction.plan import Plan, Step
 from gluon_madapt.reproduction.rows import rows_of
-from gluon_madapt.reproduction.states import DONE, REFUSED, TO_RUN, forget_fingerprints, scores_of, states_of
+from gluon_madapt.reproduction.states import DONE, REFUSED, TO_RUN, forget_images, scores_of, states_of
 from gluon_madapt.stages import Run
 from gluon_madapt.stages.networks import load_any_segmenter
 from gluon_madapt.stages.records import write_json
@@ -87,6 +88,12 @@ def test_it_is_looked_again_each_time(scored, world):
     assert states_of(plan)[step.name].kind == TO_RUN
 
 
+def test_a_plan_of_what_is_not_begun_reads_no_image(world, tmp_path, monkeypatch):
+    monkeypatch.setattr(contents, "_digest", None)
+    plan, step = plan_of(world, tmp_path / "nothing")
+    assert {state.kind for state in states_of(plan).values()} == {TO_RUN}
+
+
 def test_a_row_of_other_weights_is_refused(scored, world):
     path = scored / "source" / "inputs.json"
     inputs = json.loads(path.read_text())
@@ -115,7 +122,7 @@ def test_scores_of_an_older_record_count(scored, world):
 
 
 def facts(world, folder):
-    forget_fingerprints()
+    forget_images()
     return facts_of(Run(small_experiment(world, SCORED, iterations=2), folder))
 
 

@@ -8,10 +8,11 @@ import logging
 from pathlib import Path
 from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple
 
-from gluon_madapt.data import is_same
+from gluon_madapt.data import Dataset, is_same
 from gluon_madapt.data.contents import digests
 from gluon_madapt.errors import UserError
 from gluon_madapt.reproduction.plan import Plan, Step
+from gluon_madapt.stages.beginnings import was_begun
 from gluon_madapt.stages.checkpoint import previous_checkpoint
 from gluon_madapt.stages.proxies import METRICS
 from gluon_madapt.stages.records import read_json
@@ -22,6 +23,7 @@ DONE, TO_FINISH, TO_RUN, REFUSED = "done", "to finish", "to run", "refused"
 
 _log = logging.getLogger(__name__)
 
+_opened: Dict[Tuple, Optional[Dataset]] = {}
 _fingerprints: Dict[Tuple, Optional[str]] = {}
 
 
@@ -36,7 +38,7 @@ class State(NamedTuple):
 def states_of(plan: Plan) -> Dict[str, State]:
     """Return the state of each step, by name; a stage is refused that was made otherwise than it would be now."""
     states: Dict[str, State] = {}
-    forget_fingerprints()
+    forget_images()
     for step in plan.steps.values():
         ready = all(states[name].kind == DONE for name in step.needs)
         try:
@@ -70,28 +72,43 @@ def scores_of(step: Step) -> Optional[Dict]:
     return scores if same and list(scores.get("iou", ())) == list(run.classes.names) else None
 
 
-def forget_fingerprints() -> None:
+def forget_images() -> None:
     """Have images looked at again: days may have passed."""
+    _opened.clear()
     _fingerprints.clear()
 
 
 def fingerprint_of(run: Run, which: str, left_out: Sequence[str] = ()) -> Optional[str]:
     """Return the fingerprint of the source, target or val images as the stages see them; None if there are none."""
-    data = getattr(run.experiment.data, which)
-    key = (which, data and data.model_dump_json(), repr(run.experiment.classes), tuple(left_out))
+    key = (*_key(run, which), *left_out)
     if key not in _fingerprints:  # looked at once, however many steps are made from them
-        try:
-            _fingerprints[key] = run.dataset(which, labelled=which != "target").without(left_out).fingerprint
-        except UserError:
-            _fingerprints[key] = None
+        dataset = opened(run, which)
+        _fingerprints[key] = dataset and dataset.without(left_out).fingerprint
     return _fingerprints[key]
+
+
+def opened(run: Run, which: str) -> Optional[Dataset]:
+    """Return the source, target or val images as the stages see them, none of which is read; None if there are none."""
+    key = _key(run, which)
+    if key not in _opened:
+        try:
+            _opened[key] = run.dataset(which, labelled=which != "target")
+        except UserError:
+            _opened[key] = None
+    return _opened[key]
+
+
+def _key(run: Run, which: str) -> Tuple:
+    data = getattr(run.experiment.data, which)
+    return (which, data and data.model_dump_json(), repr(run.experiment.classes))
 
 
 def _state(plan: Plan, step: Step, ready: bool) -> State:
     if step.scores:
         return State(DONE if scores_of(step) else TO_RUN)
     folder = step.run.folder / step.stage
-    changes = step.run.changes(step.stage, _inputs(plan, step) if ready else {})
+    begun = was_begun(folder)  # otherwise there is nothing to compare, and no image need be read
+    changes = step.run.changes(step.stage, _inputs(plan, step) if ready and begun else {})
     if changes:
         raise UserError(
             f"{folder}: was made otherwise ({'; '.join(changes)}): move that folder away to have it made anew, "

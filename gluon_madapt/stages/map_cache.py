@@ -141,7 +141,11 @@ class MapCache:
         arrays = dict(zip(self._discriminators, maps.discriminators), logits=maps.logits, size=np.array(maps.size))
         with write_atomically(self._files[index], f".{shard.index}-of-{shard.count}") as file:
             code = np.frombuffer(code_version().encode(), np.uint8)
-            write_archive(file, {"made_from": np.frombuffer(self._mark, np.uint8), "code": code, **arrays})
+            facts = {"made_from": np.frombuffer(self._mark, np.uint8), "image": self._image(index), "code": code}
+            write_archive(file, {**facts, **arrays})
+
+    def _image(self, index: int) -> np.ndarray:
+        return np.frombuffer(self.names[index].encode(errors="surrogateescape"), np.uint8)
 
     def read(self, index: int, logits: bool = True) -> StoredMaps:
         """Read the maps of an image, without the class scores if ``logits`` is false.
@@ -158,8 +162,9 @@ class MapCache:
     def _read(self, index: int, names: Sequence[str]) -> Dict[str, np.ndarray]:
         path = self._files[index]
         try:
-            every = read_archive(path, lambda name: name in ("made_from", "code", *names))
+            every = read_archive(path, lambda name: name in ("made_from", "image", "code", *names))
             stored = {name: every[name] for name in ("made_from", "code", *names)}
+            image = every.get("image", self._image(index))  # which was once not written down
         except (DamagedArchiveError, KeyError) as error:
             raise UserError(f"{path}: is missing or damaged ({error}): delete it, and make the proxies again") from None
         if stored["made_from"].tobytes() not in (self._mark, self._older_mark):
@@ -167,6 +172,8 @@ class MapCache:
                 f"{path}: was made from another checkpoint, other images or other settings than the rest of "
                 f"{self.folder}: delete it, and make the proxies again"
             )
+        if not np.array_equal(image, self._image(index)):
+            raise UserError(f"{path}: holds the maps of another image: delete it, and make the proxies again")
         return stored
 
     def _differing(self) -> List[str]:
