@@ -1,6 +1,7 @@
 """Paths, small networks and small worlds that the tests share."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,10 @@ from gluon_madapt.labels import class_set, label_map
 from gluon_madapt.miniworld import make_miniworld
 
 pytest_plugins = ["prediction_runs", "proxy_runs", "report_runs"]
+
+# What is remembered of files of tests is of no use afterwards; tools that tests start write there, too.
+_MEMORY = tempfile.TemporaryDirectory()
+os.environ["GLUON_MADAPT_CACHE"] = _MEMORY.name
 
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests" / "golden"

@@ -49,6 +49,14 @@ def test_shards_from_several_machines_are_put_together_by_copying(run, copied, s
     assert made(copied) == made(straight)
 
 
+def test_a_map_of_another_image_is_named(run, copied, straight):
+    shutil.copytree(straight / "cache", copied / "cache")
+    names = cache_of(copied).names
+    shutil.copy(copied / "cache" / f"{names[0]}.npz", copied / "cache" / f"{names[2]}.npz")
+    with pytest.raises(UserError, match=rf"{names[2]}.npz: holds the maps of another image: delete it"):
+        make_proxies(run)
+
+
 def test_a_map_of_another_checkpoint_among_the_others_is_named(run, copied, straight):
     shutil.copytree(straight / "cache", copied / "cache")
     cache = cache_of(copied)

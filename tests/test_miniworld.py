@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -159,6 +160,32 @@ def test_a_second_run_does_nothing(world):
     before = {path: path.stat().st_mtime_ns for path in world.rglob("*")}
     assert not make_miniworld(world, seed=1, **COUNTS)
     assert {path: path.stat().st_mtime_ns for path in world.rglob("*")} == before
+
+
+def altered(path):
+    path.write_bytes(path.read_bytes()[::-1])
+
+
+def added(path):
+    shutil.copy(path, path.with_name("more.png"))
+
+
+@pytest.mark.parametrize("harm", [altered, added, Path.unlink])
+@pytest.mark.parametrize("folder", ["gta5/images", "synthia/GT/LABELS", "cityscapes/gtFine/val"])
+def test_a_mini_world_that_was_altered_is_not_taken_for_whole(world, tmp_path, harm, folder):
+    shutil.copytree(world, tmp_path / "world")
+    assert not make_miniworld(tmp_path / "world", seed=1, **COUNTS)
+    harm(min((tmp_path / "world" / folder).rglob("*.png")))
+    with pytest.raises(UserError, match="images or labels in it were altered, added or removed: give another --out"):
+        make_miniworld(tmp_path / "world", seed=1, **COUNTS)
+
+
+def test_a_mini_world_that_does_not_say_what_it_holds_is_left_as_it_is(world, tmp_path):
+    shutil.copytree(world, tmp_path / "world")
+    record = json.loads((tmp_path / "world" / "miniworld.json").read_text())
+    del record["contents"]
+    (tmp_path / "world" / "miniworld.json").write_text(json.dumps(record))
+    assert not make_miniworld(tmp_path / "world", seed=1, **COUNTS)
 
 
 def test_an_empty_folder_is_filled_and_nothing_else_is_left(tmp_path):

@@ -215,6 +215,22 @@ def test_what_is_done_is_not_done_again_and_what_is_missing_is(model, images, tm
     assert tree(out / "labels") == before
 
 
+def test_labels_that_were_altered_by_hand_are_left_and_named(model, images, tmp_path, caplog):
+    out = tmp_path / "out"
+    predict(model, out, images)
+    assert predict(model, out, images)[:2] == (0, 3)
+    assert "altered" not in caplog.text
+    first = min((out / "labels").rglob("*.png"))
+    first.write_bytes(max((out / "labels").rglob("*.png")).read_bytes())
+    by_hand = first.read_bytes()
+    assert predict(model, out, images)[:2] == (0, 3)
+    assert f"{first}: was altered since it was predicted, and is left as it is" in caplog.text
+    done = predict(model, out, images, confidence=True)
+    assert (done.predicted, len(done.broken)) == (2, 1)
+    assert f"{first}: was altered since it was predicted, and would be written over" in caplog.text
+    assert first.read_bytes() == by_hand
+
+
 def test_an_interruption_leaves_whole_files_and_the_rest_follows(model, images, tmp_path):
     calls = []
 

@@ -125,8 +125,8 @@ def test_a_stage_made_from_something_else_is_not_continued(finished, tiny_world,
     for stage in ("source", "proxies", "retrain"):
         shutil.copytree(folder / stage, tmp_path / stage)
     retrain(Run(experiment, tmp_path))
-    metrics = tmp_path / "proxies" / "metrics.json"
-    metrics.write_text(metrics.read_text().replace('"labels_sha256": "', '"labels_sha256": "0'))
+    inputs = tmp_path / "retrain" / "inputs.json"
+    inputs.write_text(inputs.read_text().replace('"proxies": "', '"proxies": "0'))
     with pytest.raises(UserError, match=r"made from\.proxies was .*--fresh"):
         retrain(Run(experiment, tmp_path))
 

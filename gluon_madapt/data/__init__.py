@@ -2,6 +2,7 @@
 
 from gluon_madapt.data.classes import class_set_of, label_map_of
 from gluon_madapt.data.datasets import Dataset, open_dataset, proxy_dataset, proxy_path
+from gluon_madapt.data.fingerprints import is_same
 from gluon_madapt.data.layouts import Sample
 from gluon_madapt.data.loader import Batch, Loader, every_batch
 from gluon_madapt.data.transforms import normalize, resize_image
@@ -13,6 +14,7 @@ __all__ = [
     "Sample",
     "class_set_of",
     "every_batch",
+    "is_same",
     "label_map_of",
     "normalize",
     "open_dataset",

@@ -8,7 +8,9 @@ from typing import Callable, Collection, List, Optional, Tuple
 import numpy as np
 
 from gluon_madapt.config import Data
-from gluon_madapt.data.image_files import image_size, read_image
+from gluon_madapt.data.contents import size_reader
+from gluon_madapt.data.fingerprints import Fingerprint, fingerprint_of
+from gluon_madapt.data.image_files import read_image
 from gluon_madapt.data.label_files import read_label, read_train_ids
 from gluon_madapt.data.layouts import LAYOUTS, Sample, find_samples
 from gluon_madapt.errors import UserError
@@ -30,7 +32,7 @@ class Dataset:
     skipped : tuple of str
         Names of samples that were left out because image and label differ in size.
     mark : str
-        What else the fingerprint is to say.
+        What else the fingerprint is to say: of labels whose ids are one's own, what they mean.
     """
 
     def __init__(
@@ -49,11 +51,9 @@ class Dataset:
         return len(self.samples)
 
     @property
-    def fingerprint(self) -> str:
-        """A short text that differs for other images, told by names and file sizes, wherever they lie."""
-        facts = (f"{sample.name} {_file_size(sample.image)}" for sample in self.samples)
-        digest = zlib.crc32("\n".join(facts).encode())
-        return f"{len(self)} images, {digest:08x}{self._mark}"
+    def fingerprint(self) -> Fingerprint:
+        """A short text that differs for other names or contents of images and labels, wherever they lie."""
+        return fingerprint_of(self.samples, self._mark)
 
     def without(self, names: Collection[str]) -> "Dataset":
         """Return the dataset without some of its samples."""
@@ -131,7 +131,7 @@ def _mark_of(labels: LabelMap) -> str:
     if labels.dataset in KNOWN_IDS:
         return ""
     facts = (sorted(labels.train_ids.items()), labels.ignored, labels.in_colour)
-    return f", labels {zlib.crc32(repr(facts).encode()):08x}"
+    return f"{zlib.crc32(repr(facts).encode()):08x}"
 
 
 def proxy_dataset(target: Dataset, folder: Path, num_classes: int) -> Dataset:
@@ -149,13 +149,6 @@ def proxy_dataset(target: Dataset, folder: Path, num_classes: int) -> Dataset:
 def proxy_path(folder: Path, name: str) -> Path:
     """Return where the proxy labels of the image called ``name`` lie: its relative path with the suffix .png."""
     return Path(folder) / Path(name).with_suffix(".png")
-
-
-def _file_size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return -1
 
 
 def _check_labels_exist(samples: List[Sample], data: Data) -> None:
@@ -179,9 +172,10 @@ def _leave_out_unequal_sizes(
 ) -> Tuple[List[Sample], Tuple[str, ...]]:
     """Leave out pairs whose image and label differ in size: a few of the real GTA5 do; elsewhere it is an error."""
     kept, skipped = [], []
+    size_of = size_reader([path for sample in samples for path in (sample.image, sample.label)])
     for sample in samples:
         try:
-            size, label_size = image_size(sample.image), image_size(sample.label)
+            size, label_size = size_of(sample.image), size_of(sample.label)
         except UserError:
             if not keep_broken:
                 raise

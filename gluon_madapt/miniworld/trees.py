@@ -1,5 +1,6 @@
 """Write the mini world: small GTA5, SYNTHIA and Cityscapes trees in those data sets' own on-disk formats."""
 
+import hashlib
 import json
 import shutil
 import tempfile
@@ -13,6 +14,7 @@ from typing import Callable, Dict, List, NamedTuple, Tuple
 import cv2
 import numpy as np
 
+from gluon_madapt.data.contents import digests
 from gluon_madapt.errors import UserError
 from gluon_madapt.miniworld import formats
 from gluon_madapt.miniworld.layout import CITYSCAPES, GTA5, SYNTHIA, Layout
@@ -106,7 +108,19 @@ def _is_complete(out: Path, record: Dict[str, int]) -> bool:
     differing = [f"{name} is {known[name]}, not {value}" for name, value in record.items() if known[name] != value]
     if differing:
         raise UserError(f"{out} holds another mini world ({', '.join(differing)}): give another --out, or delete it")
+    if "contents" in found and found["contents"] != _contents_of(out):
+        raise UserError(
+            f"{out}: images or labels in it were altered, added or removed: give another --out, or delete it"
+        )
     return True
+
+
+def _contents_of(root: Path) -> str:
+    """Return a hash of all images and labels, and of their names."""
+    folders = sorted({domain.folder for domain in _DOMAINS.values()})
+    paths = [path for folder in folders for path in sorted((root / folder).rglob("*.png"))]
+    facts = (f"{digest} {path.relative_to(root).as_posix()}" for path, digest in zip(paths, digests(paths)))
+    return hashlib.sha256("\n".join(facts).encode(errors="surrogateescape")).hexdigest()
 
 
 def draw(domain: str, seed: int, index: int) -> Tuple[np.ndarray, np.ndarray]:
@@ -143,7 +157,8 @@ def _write_trees(root: Path, record: Dict[str, int]) -> None:
             _WORKERS, mp_context=get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,)
         ) as pool:
             list(pool.map(_write_images, tasks))
-    (root / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    written = dict(record, contents=_contents_of(root))
+    (root / RECORD).write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
 
 
 def _write_images(task: _Task) -> None:

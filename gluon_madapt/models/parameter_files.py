@@ -1,13 +1,15 @@
 """Gluon's parameter files, read without MXNet's own parser, which a damaged file can make end the process.
 
-A file is a list of arrays and a list of their names, all little-endian.  It has no checksum: what this project writes
-has one beside it, in a file called as the parameter file with ".sha256" at the end, which sha256sum can check, too.
+A file is a list of arrays and a list of their names, all little-endian.  It has no checksum, nor does it say of what it
+is: what this project writes has both beside it, in a file called as the parameter file with ".sha256" at the end, which
+sha256sum can check, too.  What it is of is there a comment, in JSON.
 """
 
+import json
 import re
 import struct
 from pathlib import Path
-from typing import BinaryIO, Dict, Tuple
+from typing import Any, BinaryIO, Dict, List, Optional, Tuple
 
 import numpy as np
 
@@ -15,6 +17,8 @@ from gluon_madapt.atomic import write_atomically
 from gluon_madapt.errors import UserError
 from gluon_madapt.hashing import sha256
 
+# How the line begins, in the file of the checksum, that says of what the parameters are.
+_DESCRIPTION = "# gluon_madapt "
 _FILE_MAGIC = 0x112
 # How an array begins, by the version of the format; before V1 with the number of its dimensions.
 _V1, _V2, _V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
@@ -59,8 +63,8 @@ def read_arrays(path: Path) -> Dict[str, np.ndarray]:
         raise NoParameterFileError("a name in it is no text") from None
 
 
-def write_arrays(path: Path, arrays: Dict[str, np.ndarray]) -> None:
-    """Write a parameter file and its checksum, each whole or not at all."""
+def write_arrays(path: Path, arrays: Dict[str, np.ndarray], description: Optional[Dict[str, Any]] = None) -> None:
+    """Write a parameter file, and its checksum with what it is of, each whole or not at all."""
     numbers = {np.dtype(text): number for number, text in _DTYPES.items()}
     checksum_of(path).unlink(missing_ok=True)  # of a file that is about to be replaced
     with write_atomically(path) as file:
@@ -74,6 +78,29 @@ def write_arrays(path: Path, arrays: Dict[str, np.ndarray]) -> None:
             file.write(struct.pack("<Q", len(name.encode())) + name.encode())
     with write_atomically(checksum_of(path)) as file:
         file.write(f"{sha256(path)}  {path.name}\n".encode())
+        if description:
+            file.write(f"{_DESCRIPTION}{json.dumps(description)}\n".encode())
+
+
+def description_beside(path: Path) -> Dict[str, Any]:
+    """Return what `write_arrays` was told that a parameter file is of; nothing where that is not known."""
+    lines = _lines_beside(path)
+    for line in lines:
+        if line.startswith(_DESCRIPTION):
+            try:
+                description = json.loads(line[len(_DESCRIPTION) :])
+            except ValueError:
+                raise UserError(f"{checksum_of(path)}: was altered: what it says of {path.name} is no JSON") from None
+            return description if isinstance(description, dict) else {}
+    return {}
+
+
+def is_as_written(path: Path) -> bool:
+    """Tell whether a parameter file, and what says of what it is, are there as `write_arrays` wrote them."""
+    try:
+        return path.is_file() and bool(description_beside(path)) and _checksum_is_right(path)
+    except UserError:
+        return False
 
 
 def checksum_of(path: Path) -> Path:
@@ -82,12 +109,21 @@ def checksum_of(path: Path) -> Path:
 
 
 def _check(path: Path) -> None:
+    if checksum_of(path).is_file() and not _checksum_is_right(path):
+        raise UserError(f"{path}: was altered after it was written: its SHA-256 is not the one in {checksum_of(path)}")
+
+
+def _checksum_is_right(path: Path) -> bool:
+    lines = (line for line in _lines_beside(path) if not line.startswith("#"))
+    return re.findall(r"\b[0-9a-f]{64}\b", " ".join(lines).lower()) == [sha256(path)]
+
+
+def _lines_beside(path: Path) -> List[str]:
     checksum = checksum_of(path)
-    if not checksum.is_file():
-        return
-    expected = re.findall(r"\b[0-9a-f]{64}\b", checksum.read_text(errors="replace").lower())
-    if expected != [sha256(path)]:
-        raise UserError(f"{path}: was altered after it was written: its SHA-256 is not the one in {checksum}")
+    try:
+        return checksum.read_text(encoding="utf-8", errors="replace").splitlines() if checksum.is_file() else []
+    except OSError as error:
+        raise UserError(f"{checksum}: cannot be read ({error.strerror})") from None
 
 
 class _Reader:

@@ -80,7 +80,7 @@ class _Work:
         with closing(self._readable(sources)) as pictures:
             for picture, _ in self._written(pictures):
                 if picture.image is not None:
-                    self._outputs.folder.log_image(picture.name, picture.sha256)
+                    self._outputs.log(picture.name, picture.sha256)
 
     def video(self, source: Source) -> None:
         """Predict the frames of a video, and make a video of their overlays if one is wanted."""

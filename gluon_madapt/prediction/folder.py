@@ -80,9 +80,9 @@ class Folder:
             self._refuse(video)
         return self.entry(video, sha256).get(_FRAMES, 0)
 
-    def log_image(self, name: str, sha256: str) -> None:
-        """Say that an image is done."""
-        self._log({"name": name, "sha256": sha256})
+    def log_image(self, name: str, sha256: str, labels_sha256: str) -> None:
+        """Say that an image is done, and of what its label image is."""
+        self._log({"name": name, "sha256": sha256, "labels_sha256": labels_sha256})
 
     def log_video(self, name: str, sha256: str, frames: int = 0) -> None:
         """Say how many frames of a video are done; 0 before the first is written, for its name to be taken."""

@@ -1,5 +1,6 @@
 """Which files are written of a prediction, and where."""
 
+import logging
 from pathlib import Path
 from typing import Any, Dict, NamedTuple, Optional, Sequence
 
@@ -8,6 +9,7 @@ import numpy as np
 from gluon_madapt.atomic import write_atomically
 from gluon_madapt.data.image_files import read_image, write_png
 from gluon_madapt.errors import UserError
+from gluon_madapt.hashing import sha256 as hash_of_file
 from gluon_madapt.labels import ClassSet, colourize, encode_ids
 from gluon_madapt.prediction.folder import Folder
 from gluon_madapt.prediction.pictures import draw_legend, overlay
@@ -17,6 +19,8 @@ from gluon_madapt.stages.records import write_json
 TRAIN, CITYSCAPES = "train", "cityscapes"
 _LABELS, _COLOURS, _OVERLAYS, _CONFIDENCE, _TOP_K = "labels", "colours", "overlays", "confidence", "top_k"
 _VIDEOS = "videos"
+
+_log = logging.getLogger(__name__)
 
 
 class Wanted(NamedTuple):
@@ -94,12 +98,25 @@ class Outputs:
     def is_done(self, name: str, sha256: str) -> bool:
         """Tell whether all files of an image of that name and SHA-256 are there.
 
+        Label images that were altered since are left as they are, and named.
+
         Raises
         ------
         UserError
-            If they are of another image.
+            If they are of another image, or would be written over because other files of it are missing.
         """
-        return bool(self.folder.entry(name, sha256)) and self.exist(name)
+        entry, labels = self.folder.entry(name, sha256), self._files(name)[_LABELS]
+        done = bool(entry) and self.exist(name)
+        if "labels_sha256" in entry and labels.exists() and hash_of_file(labels) != entry["labels_sha256"]:
+            text = f"{labels}: was altered since it was predicted"
+            if not done:
+                raise UserError(f"{text}, and would be written over: move it away, or choose another --out")
+            _log.warning("%s, and is left as it is: remove it to have it predicted again", text)
+        return done
+
+    def log(self, name: str, sha256: str) -> None:
+        """Say that an image, of this SHA-256, is done."""
+        self.folder.log_image(name, sha256, hash_of_file(self._files(name)[_LABELS]))
 
     def exist(self, name: str) -> bool:
         """Tell whether all files of an image or frame of that name are there."""

@@ -14,6 +14,9 @@ from gluon_madapt.report.examples import Focused, Segmented, cache_of
 from gluon_madapt.report.painting import paint_confidence, paint_image, paint_labels
 from gluon_madapt.report.run_facts import RunFacts
 from gluon_madapt.report.strips import picture_strip
+from gluon_madapt.report.thresholds import is_drawn_from
+from gluon_madapt.stages.proxies import RECORD
+from gluon_madapt.stages.records import read_json
 from gluon_madapt.stages.threshold_picture import draw_thresholds
 
 # Drawn along with a report up to so many pixels, which takes seconds; of larger sets on demand.
@@ -84,7 +87,7 @@ def thresholds_picture(facts: RunFacts, album: Album) -> Optional[Picture]:
         return None
     folder = facts.stages["proxies"].folder
     drawn = folder / "thresholds.png"
-    if not drawn.is_file() or drawn.stat().st_mtime < (folder / "proxies.json").stat().st_mtime:
+    if not _is_current(drawn, folder / RECORD):
         if facts.proxies.pixels > _QUICK_PIXELS:
             command = facts.run.command_of("show_thresholds.py")
             raise UserError(f"{drawn}: not drawn, since it takes a while for so many images: {command} draws it")
@@ -94,6 +97,13 @@ def thresholds_picture(facts: RunFacts, album: Album) -> Optional[Picture]:
         "with their thresholds t2; below, one image and its proxies."
     )
     return album.add("thresholds", _checked(drawn), alt, dots=1)
+
+
+def _is_current(drawn: Path, record: Path) -> bool:
+    if not drawn.is_file():
+        return False
+    same = is_drawn_from(drawn, read_json(record))
+    return drawn.stat().st_mtime >= record.stat().st_mtime if same is None else same
 
 
 def _checked(path: Path) -> bytes:

@@ -7,6 +7,7 @@ from gluon_madapt.report.album import Album, Picture
 from gluon_madapt.report.classes import Classwise, Named, coverage_by_class, iou_by_class, legend_of
 from gluon_madapt.report.curves import draw_panel, panels_of
 from gluon_madapt.report.examples import focused, segmented
+from gluon_madapt.report.freshness import outdated
 from gluon_madapt.report.overview import Headline, Missing, headlines, stage_rows, what_is_missing, without_labels
 from gluon_madapt.report.run_facts import TRAININGS, RunFacts, facts_of
 from gluon_madapt.report.scored import Scored, scores_in
@@ -58,6 +59,8 @@ def run_section(title: str, runs: Sequence[Run], album: Album, wanted: Sequence[
         Names or numbers of the images to show; a few, spread evenly, by default.
     """
     every = [facts_of(run) for run in runs]
+    for one in every:
+        one.problems.extend(outdated(one))
     first, classes = every[0], runs[0].classes
     scored = [scores_in(one) for one in every]
     seen = first.attempt(lambda: segmented(first, wanted), [])

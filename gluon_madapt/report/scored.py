@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import List, NamedTuple, Optional
 
+from gluon_madapt.data import is_same
 from gluon_madapt.errors import UserError
-from gluon_madapt.report.run_facts import RunFacts
+from gluon_madapt.report.run_facts import RunFacts, StageFacts
 from gluon_madapt.report.stored import ScoreFile, Scores, read_stored
 from gluon_madapt.reproduction.plan import Step
-from gluon_madapt.reproduction.states import scores_of
+from gluon_madapt.reproduction.states import fingerprint_of, scores_of
+from gluon_madapt.stages.proxies import METRICS
 from gluon_madapt.stages.run import Run
 from gluon_madapt.stages.scoring import in_words
 
@@ -31,7 +33,11 @@ def scores_in(facts: RunFacts) -> List[Scored]:
     found = [facts.attempt(lambda path=path: _stored(facts, path), None) for path in paths]
     scored = [one for one in found if one]
     for stage, one in facts.stages.items():
-        if one.metrics.val and not any(other.stage == stage and other.comparable for other in scored):
+        if (
+            one.metrics.val
+            and _is_of_this_val(facts, one)
+            and not any(other.stage == stage and other.comparable for other in scored)
+        ):
             text = "at the last iteration of the training"
             scored.append(Scored(stage, one.metrics.val, text, None, one.folder / "metrics.json", True))
     return sorted(scored, key=lambda one: list(facts.stages).index(one.stage))
@@ -45,6 +51,17 @@ def before_and_after(scored: List[Scored], stage: str) -> Optional[Scored]:
 def scoring_command(run: Run, stage: str) -> str:
     """Return the command that scores a stage's model for the report."""
     return run.command_of("eval.py", "--stage", stage, "--out", str(run.folder / "scores" / f"{stage}.json"))
+
+
+def _is_of_this_val(facts: RunFacts, one: StageFacts) -> bool:
+    """Tell whether the images of the scores of a training are those of now; say so where they are not."""
+    before, now = one.metrics.made_from.get("val"), fingerprint_of(facts.run, "val")
+    same = None in (before, now) or is_same(before, now)
+    if not same:
+        facts.problems.append(
+            f"{one.folder / METRICS}: its scores are of another val split than there is now: not shown"
+        )
+    return same
 
 
 def _stored(facts: RunFacts, path: Path) -> Scored:

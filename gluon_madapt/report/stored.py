@@ -54,6 +54,8 @@ class Metrics(_Stored):
     replaced_by_other_workers: int = 0
     skipped: List[str] = []
     left_out: List[str] = []
+    labels_sha256: Optional[str] = None
+    made_from: Dict[str, str] = {}
 
 
 class Ties(_Stored):

@@ -49,10 +49,10 @@ def chart(width: float, height: float) -> Iterator[Tuple[Figure, Axes]]:
         yield figure, figure.subplots()
 
 
-def png_of(figure: Figure, dots_per_inch: int = DOTS_PER_INCH) -> bytes:
-    """Return a figure as a PNG file."""
+def png_of(figure: Figure, dots_per_inch: int = DOTS_PER_INCH, source: str = "") -> bytes:
+    """Return a figure as a PNG file, which says, if need be, what it was drawn from."""
     file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=dots_per_inch)
+    figure.savefig(file, format="png", dpi=dots_per_inch, metadata={"Source": source} if source else None)
     return file.getvalue()
 
 

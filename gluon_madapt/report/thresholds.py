@@ -1,11 +1,14 @@
 """How the thresholds of proxy selection come about (P §2.3): a picture."""
 
+import hashlib
+import json
 from pathlib import Path
-from typing import Dict, NamedTuple, Sequence
+from typing import Dict, NamedTuple, Optional, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
 from gluon_madapt.atomic import write_atomically
 from gluon_madapt.labels import IGNORE, ClassSet
@@ -89,9 +92,24 @@ def threshold_picture(
     below = 13.0 / 4 * height / width
     with figure_of(13, 4.3 + below, "constrained") as figure:
         _draw(figure, below, record, distributions, shown, example, classes)
-        content = png_of(figure, dots_per_inch=100)
+        content = png_of(figure, 100, mark_of(record))
     with write_atomically(path) as file:
         file.write(content)
+
+
+def mark_of(record: Dict) -> str:
+    """Return what a picture says of the record that it was drawn from."""
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+
+
+def is_drawn_from(path: Path, record: Dict) -> Optional[bool]:
+    """Tell whether a picture is of a record; None where it does not say of which one."""
+    try:
+        with Image.open(path) as image:
+            mark = getattr(image, "text", {}).get("Source")
+    except (OSError, SyntaxError):
+        return None
+    return mark and mark == mark_of(record)
 
 
 def _draw(

@@ -5,13 +5,14 @@ Images that are not there cannot be compared, and are taken for the same.
 """
 
 import logging
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, Dict, NamedTuple, Optional, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple
 
+from gluon_madapt.data import Dataset, is_same
+from gluon_madapt.data.contents import digests
 from gluon_madapt.errors import UserError
-from gluon_madapt.hashing import sha256
 from gluon_madapt.reproduction.plan import Plan, Step
+from gluon_madapt.stages.beginnings import was_begun
 from gluon_madapt.stages.checkpoint import previous_checkpoint
 from gluon_madapt.stages.proxies import METRICS
 from gluon_madapt.stages.records import read_json
@@ -22,6 +23,7 @@ DONE, TO_FINISH, TO_RUN, REFUSED = "done", "to finish", "to run", "refused"
 
 _log = logging.getLogger(__name__)
 
+_opened: Dict[Tuple, Optional[Dataset]] = {}
 _fingerprints: Dict[Tuple, Optional[str]] = {}
 
 
@@ -36,6 +38,7 @@ class State(NamedTuple):
 def states_of(plan: Plan) -> Dict[str, State]:
     """Return the state of each step, by name; a stage is refused that was made otherwise than it would be now."""
     states: Dict[str, State] = {}
+    forget_images()
     for step in plan.steps.values():
         ready = all(states[name].kind == DONE for name in step.needs)
         try:
@@ -56,7 +59,7 @@ def scores_of(step: Step) -> Optional[Dict]:
         return None
     run = step.run
     expected = {
-        "checkpoint_sha256": _hash(step.checkpoint),
+        "checkpoint_sha256": hash_of(step.checkpoint),
         "protocol": protocol_of(run, step.stage, step.multi_scale),
         "seed": run.experiment.seed,
     }
@@ -64,27 +67,48 @@ def scores_of(step: Step) -> Optional[Dict]:
     if run.experiment.evaluation.refresh:
         images["target"] = fingerprint_of(run, "target")
     known = {key: value for key, value in images.items() if value is not None}
-    same = expected.items() <= scores.items() and known.items() <= scores.get("made_from", {}).items()
-    return scores if same else None
+    made_from = scores.get("made_from", {})
+    same = expected.items() <= scores.items() and all(is_same(made_from.get(key), known[key]) for key in known)
+    return scores if same and list(scores.get("iou", ())) == list(run.classes.names) else None
 
 
-def fingerprint_of(run: Run, which: str) -> Optional[str]:
+def forget_images() -> None:
+    """Have images looked at again: days may have passed."""
+    _opened.clear()
+    _fingerprints.clear()
+
+
+def fingerprint_of(run: Run, which: str, left_out: Sequence[str] = ()) -> Optional[str]:
     """Return the fingerprint of the source, target or val images as the stages see them; None if there are none."""
-    data = getattr(run.experiment.data, which)
-    key = (which, data and data.model_dump_json(), run.experiment.classes)
+    key = (*_key(run, which), *left_out)
     if key not in _fingerprints:  # looked at once, however many steps are made from them
-        try:
-            _fingerprints[key] = run.dataset(which, labelled=which != "target").fingerprint
-        except UserError:
-            _fingerprints[key] = None
+        dataset = opened(run, which)
+        _fingerprints[key] = dataset and dataset.without(left_out).fingerprint
     return _fingerprints[key]
+
+
+def opened(run: Run, which: str) -> Optional[Dataset]:
+    """Return the source, target or val images as the stages see them, none of which is read; None if there are none."""
+    key = _key(run, which)
+    if key not in _opened:
+        try:
+            _opened[key] = run.dataset(which, labelled=which != "target")
+        except UserError:
+            _opened[key] = None
+    return _opened[key]
+
+
+def _key(run: Run, which: str) -> Tuple:
+    data = getattr(run.experiment.data, which)
+    return (which, data and data.model_dump_json(), repr(run.experiment.classes))
 
 
 def _state(plan: Plan, step: Step, ready: bool) -> State:
     if step.scores:
         return State(DONE if scores_of(step) else TO_RUN)
     folder = step.run.folder / step.stage
-    changes = step.run.changes(step.stage, _inputs(plan, step) if ready else {})
+    begun = was_begun(folder)  # otherwise there is nothing to compare, and no image need be read
+    changes = step.run.changes(step.stage, _inputs(plan, step) if ready and begun else {})
     if changes:
         raise UserError(
             f"{folder}: was made otherwise ({'; '.join(changes)}): move that folder away to have it made anew, "
@@ -108,22 +132,44 @@ def _inputs(plan: Plan, step: Step) -> Dict[str, str]:
     """Return what the stage would be made from now, as far as that is known."""
     inputs = {}
     if step.stage == "source":
-        inputs = {"images": fingerprint_of(step.run, "source")}
+        inputs = {"images": fingerprint_of(step.run, "source"), "weights": _weights_of(step.run)}
     else:
         before = plan.steps[step.needs[0]]
-        target = fingerprint_of(step.run, "target")
         made = _made_proxies(before.run if step.stage == "retrain" else step.run)
-        if step.stage != "adversarial" and made.get("left_out"):
-            target = step.run.dataset("target", labelled=False).without(made["left_out"]).fingerprint
+        left_out = made.get("left_out", ()) if step.stage != "adversarial" else ()
+        target = fingerprint_of(step.run, "target", left_out)
         if step.stage == "retrain":
-            inputs = {"proxies": made.get("labels_sha256"), "images": target}
+            inputs = {"proxies": made.get("labels_sha256"), "images": target, "start": _start_of(plan, step)}
         else:
-            inputs = {"checkpoint": _hash(before.run.folder / before.stage / CHECKPOINT)}
+            inputs = {"checkpoint": hash_of(before.run.folder / before.stage / CHECKPOINT)}
             names = {"adversarial": "target", "proxies": "images"}
             inputs[names[step.stage]] = target
             if step.stage == "adversarial":
                 inputs["source"] = fingerprint_of(step.run, "source")
     return {key: value for key, value in inputs.items() if value is not None}
+
+
+def _weights_of(run: Run) -> Optional[str]:
+    """Return the hash of the weights that an encoder starts from; None where they are not there, or fetched."""
+    weights = run.experiment.model.weights
+    if weights == "none":
+        return "none"
+    return hash_of(Path(weights)) if Path(weights).is_file() else None
+
+
+def _start_of(plan: Plan, step: Step) -> Optional[str]:
+    """Return the hash of the weights that stage 4 starts from, as far as that is known."""
+    init = step.run.experiment.retrain.init
+    if step.run.number > 1:
+        return None
+    if init == "imagenet":
+        return _weights_of(step.run)
+    if init == "none":
+        return "none"
+    while step.stage != "source":
+        step = plan.steps[step.needs[0]]
+    path = step.run.folder / step.stage / CHECKPOINT
+    return hash_of(path) if path.is_file() else None
 
 
 def _made_proxies(run: Run) -> Dict[str, Any]:
@@ -132,12 +178,6 @@ def _made_proxies(run: Run) -> Dict[str, Any]:
     return read_json(metrics) if metrics.exists() else {}
 
 
-@lru_cache(maxsize=None)
-def _hash_of(path: Path, size: int, changed: int) -> str:
-    return sha256(path)
-
-
-def _hash(path: Path) -> str:
+def hash_of(path: Path) -> Optional[str]:
     """Return the SHA-256 of a file that many steps share, read once while it stays as it is."""
-    facts = path.stat()
-    return _hash_of(path, facts.st_size, facts.st_mtime_ns)
+    return digests([path])[0]

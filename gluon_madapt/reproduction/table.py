@@ -9,7 +9,7 @@ from gluon_madapt.reproduction.jobs import Job, run_jobs
 from gluon_madapt.reproduction.plan import Plan, Step
 from gluon_madapt.reproduction.results import Line, Result
 from gluon_madapt.reproduction.rows import Row, departures, rows_of
-from gluon_madapt.reproduction.states import DONE, REFUSED, fingerprint_of, scores_of, states_of
+from gluon_madapt.reproduction.states import DONE, REFUSED, forget_images, opened, scores_of, states_of
 from gluon_madapt.stages.run import Run
 
 
@@ -162,6 +162,7 @@ class Reproduction:
         def on_done(job: Job) -> None:
             step = steps[job.name]
             if step.scores:
+                forget_images()
                 scores = scores_of(step)
                 if scores is None:
                     raise FailureError(f"{step.scores}: {job.name} ended well, but left no scores of {step.checkpoint}")
@@ -198,7 +199,7 @@ def _missing(step: Step) -> List[str]:
 
 
 def _missing_images(run: Run, which: str) -> str:
-    if fingerprint_of(run, which) is None:
+    if opened(run, which) is None:
         try:
             run.dataset(which, labelled=which != "target")
         except UserError as error:

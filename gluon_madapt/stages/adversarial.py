@@ -26,7 +26,7 @@ from gluon_madapt.stages.loop import Loop
 from gluon_madapt.stages.networks import load_segmenter, new_discriminators
 from gluon_madapt.stages.optimizer import segmenter_trainer
 from gluon_madapt.stages.run import Run
-from gluon_madapt.stages.scoring import scorer_along_the_way
+from gluon_madapt.stages.scoring import scored_along_the_way_on, scorer_along_the_way
 from gluon_madapt.stages.team import Losses, Part, Team, sum_of_losses
 
 
@@ -45,10 +45,12 @@ def train_adversarial(run: Run) -> None:
     kind = AdversarialStep if run.number == 1 else DiscriminatorStep
     step = kind(net, discriminators, settings, run.team)
     score = scorer_along_the_way(run, "adversarial") if run.number == 1 else None
-    images = {"source": source.dataset.fingerprint, "target": target.dataset.fingerprint}
-    folder = run.open("adversarial", dict(images, checkpoint=sha256(start)))
+    images = {"source": source.dataset, "target": target.dataset}
+    made_from = {name: dataset.fingerprint for name, dataset in images.items()} if run.team.leads else {}
+    folder = run.open("adversarial", dict(made_from, checkpoint=sha256(start)))
     networks = dict(discriminators, segmenter=net)
     facts = {"source_images": len(source.dataset), "skipped": source.dataset.skipped, "images": len(target.dataset)}
+    facts.update(scored_along_the_way_on(run) if score and run.team.leads else {})
     seen = 2 * source.images_per_iteration
     versions = versions_behind(start)
     loop = Loop("adversarial", run, folder, settings, networks, step.trainers, seen, facts, score, versions)

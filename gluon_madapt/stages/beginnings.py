@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Sequence
 
 from gluon_madapt.config import Experiment
+from gluon_madapt.data.fingerprints import difference, is_same
 from gluon_madapt.stages.records import read_json, read_settings, write_json, write_text
 
 _INPUTS, _CONFIG = "inputs.json", "config.yaml"
@@ -20,6 +21,11 @@ def was_begun(folder: Path) -> bool:
     return (folder / _INPUTS).exists()
 
 
+def inputs_of(folder: Path) -> Dict[str, str]:
+    """Return what a stage that was begun in a folder is made from."""
+    return read_json(folder / _INPUTS)
+
+
 def changes_since(folder: Path, experiment: Experiment, sections: Sequence[str], inputs: Dict[str, str]) -> List[str]:
     """Name the settings, of some sections of a config, and the inputs in which a stage that was begun differs from now.
 
@@ -28,15 +34,17 @@ def changes_since(folder: Path, experiment: Experiment, sections: Sequence[str],
     UserError
         If what was written down cannot be read.
     """
-    before = read_settings(folder / _CONFIG)
+    before = read_settings(folder / _CONFIG) if sections else {}
     now = experiment.model_dump(mode="json")
     stated = experiment.model_dump(mode="json", exclude_defaults=True)
     changes: List[str] = []
     for section in sections:
         changes += _differences(section, before.get(section), now[section], stated.get(section))
-    made_from = {"workers": "1", **read_json(folder / _INPUTS)}
+    made_from = {"workers": "1", **inputs_of(folder)}
     for name, value in inputs.items():
-        changes += _differences(f"made from.{name}", made_from.get(name), value, value)
+        if not is_same(made_from.get(name), value):
+            words = difference(made_from.get(name), value)
+            changes.append(_change(f"made from.{name}", made_from.get(name), value) + f" ({words})" * bool(words))
     return changes
 
 
@@ -51,4 +59,8 @@ def _differences(key: str, before: Any, now: Any, stated: Any) -> List[str]:
         names = known + [name for name in before if name not in now]
         found = [_differences(f"{key}.{one}", before.get(one), now.get(one), stated.get(one)) for one in names]
         return [line for lines in found for line in lines]
-    return [] if before == now else [f"{key} was {before}, now {now}"]
+    return [] if before == now else [_change(key, before, now)]
+
+
+def _change(key: str, before: Any, now: Any) -> str:
+    return f"{key} was {before}, now {now}"

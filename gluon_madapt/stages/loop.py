@@ -12,10 +12,12 @@ from mxnet.gluon import HybridBlock, Trainer
 from gluon_madapt.config import Training
 from gluon_madapt.data import every_batch
 from gluon_madapt.errors import UserError
-from gluon_madapt.models.parameter_files import checksum_of, write_arrays
+from gluon_madapt.models.parameter_files import is_as_written, write_arrays
 from gluon_madapt.progress import Progress
 from gluon_madapt.provenance import with_this_code
+from gluon_madapt.stages.beginnings import inputs_of
 from gluon_madapt.stages.checkpoint import parameter_values
+from gluon_madapt.stages.descriptions import FINISHED
 from gluon_madapt.stages.records import write_json
 from gluon_madapt.stages.run import CHECKPOINT, Run
 from gluon_madapt.stages.team import Losses
@@ -23,6 +25,9 @@ from gluon_madapt.stages.trained import description_of
 from gluon_madapt.stages.training_log import TrainingLog
 from gluon_madapt.stages.training_record import Pending, TrainingRecord
 from gluon_madapt.stages.training_state import TrainingState
+
+# What a checkpoint says that is the same in a training from its beginning to its end.
+_IDENTITY = ("stage", "round", "seed", "encoder", "class_names", "made_from")
 
 _log = logging.getLogger(__name__)
 
@@ -89,6 +94,7 @@ class Loop:
         self._signal: Optional[int] = None
         self._state = TrainingState(folder / CHECKPOINT, networks, trainers, self._team.leads)
         self._log_file = TrainingLog(folder, self._team.leads, run.tensorboard)
+        self._made_from = inputs_of(folder) if self._team.leads else {}
         self._resume()
         self._team.join(trainers, self.start)
 
@@ -195,14 +201,16 @@ class Loop:
         if not self._team.leads:
             return
         meta = {
-            **description_of(self._run, self._stage),
-            "iteration": done,
-            "iterations": self.iterations,
+            **self._description(done),
+            "made_from": self._made_from,
             "code": self._versions,
             "window": self._record.window,
             **self._replacements(),
         }
         self._state.save(meta)
+
+    def _description(self, done: int) -> Dict:
+        return {**description_of(self._run, self._stage), "iteration": done, "iterations": self.iterations}
 
     def _replacements(self) -> Dict:
         """Return which broken samples were replaced and how often; of other workers, how many in all."""
@@ -212,7 +220,8 @@ class Loop:
         return found
 
     def _resume(self) -> None:
-        meta = self._state.resume()
+        said = dict(self._description(0), made_from=self._made_from)
+        meta = self._state.resume({key: said[key] for key in _IDENTITY} if self._team.leads else {})
         self.start = self._saved = 0 if meta is None else meta["iteration"]
         self._last_score = self._log_file.forget_after(self.start)
         if meta is None:
@@ -228,10 +237,11 @@ class Loop:
         """Leave the finished network and its metrics, unless there is nothing that this process has trained."""
         if not self._team.leads:
             return
-        parameters, metrics = self._folder / "segmenter.params", self._folder / "metrics.json"
+        parameters, metrics = self._folder / FINISHED, self._folder / "metrics.json"
         trained = self.start < self.iterations
-        if trained or not (parameters.exists() and checksum_of(parameters).exists()):
-            write_arrays(parameters, parameter_values(self._networks["segmenter"]))
+        if trained or not is_as_written(parameters):
+            said = {**self._description(self.iterations), "code": self._versions}
+            write_arrays(parameters, parameter_values(self._networks["segmenter"]), said)
         if trained or not metrics.exists():
             facts = {
                 "stage": self._stage,

@@ -17,6 +17,7 @@ import numpy as np
 
 from gluon_madapt.archives import DamagedArchiveError, read_archive, write_archive
 from gluon_madapt.atomic import PARTIAL, write_atomically
+from gluon_madapt.data.fingerprints import in_older_form, is_same
 from gluon_madapt.errors import UserError
 from gluon_madapt.provenance import code_version
 from gluon_madapt.stages.records import read_json, write_json
@@ -74,9 +75,9 @@ class MapCache:
         self.folder = folder
         self.made_from = dict(made_from, format=_FORMAT)
         self._discriminators: List[str] = made_from["discriminators"]
-        text = json.dumps(self.made_from, sort_keys=True)
-        self.identity = hashlib.sha256(text.encode()).hexdigest()
-        self._mark = np.frombuffer(bytes.fromhex(self.identity), dtype=np.uint8)
+        self.identity = _identity(self.made_from)
+        self._mark = bytes.fromhex(self.identity)
+        self._older_mark = bytes.fromhex(_identity(in_older_form(self.made_from)))
         self.names = list(names)
         self._files = [folder / f"{name}.npz" for name in names]
 
@@ -140,7 +141,11 @@ class MapCache:
         arrays = dict(zip(self._discriminators, maps.discriminators), logits=maps.logits, size=np.array(maps.size))
         with write_atomically(self._files[index], f".{shard.index}-of-{shard.count}") as file:
             code = np.frombuffer(code_version().encode(), np.uint8)
-            write_archive(file, {"made_from": self._mark, "code": code, **arrays})
+            facts = {"made_from": np.frombuffer(self._mark, np.uint8), "image": self._image(index), "code": code}
+            write_archive(file, {**facts, **arrays})
+
+    def _image(self, index: int) -> np.ndarray:
+        return np.frombuffer(self.names[index].encode(errors="surrogateescape"), np.uint8)
 
     def read(self, index: int, logits: bool = True) -> StoredMaps:
         """Read the maps of an image, without the class scores if ``logits`` is false.
@@ -157,15 +162,18 @@ class MapCache:
     def _read(self, index: int, names: Sequence[str]) -> Dict[str, np.ndarray]:
         path = self._files[index]
         try:
-            every = read_archive(path, lambda name: name in ("made_from", "code", *names))
+            every = read_archive(path, lambda name: name in ("made_from", "image", "code", *names))
             stored = {name: every[name] for name in ("made_from", "code", *names)}
+            image = every.get("image", self._image(index))  # which was once not written down
         except (DamagedArchiveError, KeyError) as error:
             raise UserError(f"{path}: is missing or damaged ({error}): delete it, and make the proxies again") from None
-        if not np.array_equal(stored["made_from"], self._mark):
+        if stored["made_from"].tobytes() not in (self._mark, self._older_mark):
             raise UserError(
                 f"{path}: was made from another checkpoint, other images or other settings than the rest of "
                 f"{self.folder}: delete it, and make the proxies again"
             )
+        if not np.array_equal(image, self._image(index)):
+            raise UserError(f"{path}: holds the maps of another image: delete it, and make the proxies again")
         return stored
 
     def _differing(self) -> List[str]:
@@ -175,10 +183,9 @@ class MapCache:
             before = read_json(record) if record.exists() else self.made_from
         except UserError:
             return [f"origin ({_MADE_FROM} cannot be read)"]
-        return [key for key, value in self.made_from.items() if before.get(key) != value]
+        return [key for key, value in self.made_from.items() if not is_same(before.get(key), value)]
 
     def _claim(self, fresh: bool = False, restart: bool = False) -> None:
-        record = self.folder / _MADE_FROM
         differing = self._differing()
         if differing and not fresh:
             raise UserError(
@@ -187,7 +194,12 @@ class MapCache:
             )
         if (differing or restart) and self.folder.exists():
             move_aside(self.folder)
-        if not record.exists():
+        self.record()
+
+    def record(self) -> None:
+        """Write down what the maps are made from, or, where that is there in an older form, write it anew."""
+        record = self.folder / _MADE_FROM
+        if not record.exists() or read_json(record) != self.made_from:
             write_json(record, self.made_from)
 
     @contextmanager
@@ -219,3 +231,7 @@ class MapCache:
             raise UserError(
                 f"{file.name}: cannot be locked ({error.strerror}): choose a --cache on another file system"
             ) from None
+
+
+def _identity(made_from: Dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()

@@ -1,6 +1,6 @@
 """The one pass of the networks over the target images that proxies of any p1 and p2 are made from."""
 
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Dict, Optional, Tuple
 
@@ -9,7 +9,7 @@ import numpy as np
 from mxnet import nd
 
 from gluon_madapt.data import Dataset, normalize, resize_image
-from gluon_madapt.errors import FailureError
+from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.models import Discriminator, Segmenter
 from gluon_madapt.progress import Progress
 from gluon_madapt.stages.checkpoint import load_network, stored_networks
@@ -64,6 +64,8 @@ def network_pass(
         If what the network returns is not finite.
     """
     if cache.complete and not restart:
+        with suppress(UserError):  # what cannot be written can be read
+            cache.record()
         return
     shard = shard or Shard()
     with cache.writing(shard, run.fresh, restart):

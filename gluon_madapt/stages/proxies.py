@@ -90,6 +90,8 @@ def make_proxies(
         one.open("proxies", inputs)
     names = maps.names
     made = [_Made(one, Labelling(one.folder / "proxies", names, len(run.classes)), left_out) for one in runs]
+    for one in made:
+        one.labelling.set_altered_aside()
     left = [one for one in made if not one.finished]
     if left or (audit and not all(one.audited for one in made)):
         network_pass(run, start, target, maps, restart=run.fresh and cache is None)

@@ -5,26 +5,31 @@ The line is written after the image's labels are: what it names is done, and is 
 
 import hashlib
 import json
+import logging
 from contextlib import closing
 from pathlib import Path
 from threading import Lock
-from typing import Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 
 import numpy as np
 
 from gluon_madapt.data import proxy_path
 from gluon_madapt.data.image_files import write_png
 from gluon_madapt.errors import FailureError, UserError
+from gluon_madapt.hashing import sha256
 from gluon_madapt.labels import IGNORE
 from gluon_madapt.progress import Progress
 from gluon_madapt.proxies import Audit, Thresholds, choose
 from gluon_madapt.stages.map_cache import MapCache
 from gluon_madapt.stages.records import read_log, write_text
 from gluon_madapt.stages.scored_maps import scored_blocks
+from gluon_madapt.stages.written_labels import labels_hash, stored_hashes
 from gluon_madapt.threads import in_threads
 
 LABELS = "labels"
 _LOG = "log.jsonl"
+
+_log = logging.getLogger(__name__)
 
 # Reads the label of an image by its place, (H, W) uint8 train ids; None if it has none.
 Truth = Callable[[int], Optional[np.ndarray]]
@@ -60,9 +65,49 @@ class Labelling:
 
     def restore(self) -> None:
         """Read which images are done; a line that was cut off does not count, nor one whose labels are gone."""
-        entries = (one for one in read_log(self.log) if {"image", "sha256", "pixels_kept"} <= one.keys())
-        self._entries = {one["image"]: one for one in entries if self.path(one["image"]).exists()}
+        self._entries = {name: one for name, one in self._logged().items() if self.path(name).exists()}
         self._write_log(self._entries)
+
+    def _logged(self) -> Dict[str, dict]:
+        entries = (one for one in read_log(self.log) if {"image", "sha256", "pixels_kept"} <= one.keys())
+        return {one["image"]: one for one in entries}
+
+    def altered(self) -> List[Path]:
+        """Return the label files that hold something else than was written; not those that are gone."""
+        logged = {name: one for name, one in self._logged().items() if self.path(name).exists()}
+        paths, entries = [self.path(name) for name in logged], list(logged.values())
+        found = zip(paths, entries, stored_hashes(paths, entries))
+        return [path for path, entry, labels in found if labels != entry["sha256"]]
+
+    def set_altered_aside(self) -> None:
+        """Rename the label files that hold something else than was written, for their images to be labelled anew."""
+        for path in self.altered():
+            aside = path.with_name(f"{path.name}.altered")
+            _log.warning("%s: was altered after it was written: it is now called %s, and made anew", path, aside.name)
+            path.replace(aside)
+
+    def check(self, digest: str, command: str) -> None:
+        """Refuse label files of which not all hold what was written.
+
+        Parameters
+        ----------
+        digest : str
+            What `digest` was when all labels were written.
+        command : str
+            What makes them anew, for the message.
+        """
+        logged, altered = self._logged(), self.altered()
+        if altered:
+            raise UserError(
+                f"{altered[0]}: was altered after stage 3 had written it ({len(altered)} such in all): put it back, or "
+                f"make the labels anew with {command}"
+            )
+        hashes = stored_hashes([self.path(name) for name in self.names], [logged.get(one, {}) for one in self.names])
+        if _joint(one or "" for one in hashes) != digest:
+            raise UserError(
+                f"{self.folder / LABELS}: holds other labels than stage 3 has made, or of other images: "
+                f"make them anew with {command} --fresh"
+            )
 
     def path(self, name: str) -> Path:
         """Return where the labels of the image called ``name`` lie."""
@@ -82,7 +127,8 @@ class Labelling:
         """
         write_png(self.path(name), labels)
         kept = np.bincount(labels[labels != IGNORE], minlength=self._classes).tolist()
-        entry = {"image": name, "sha256": _hash(labels), "pixels_kept": kept}
+        hashes = {"sha256": labels_hash(labels), "file_sha256": sha256(self.path(name))}
+        entry = {"image": name, **hashes, "pixels_kept": kept}
         try:
             with self._lock, self.log.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(entry) + "\n")
@@ -100,11 +146,11 @@ class Labelling:
 
     def digest(self) -> str:
         """Return a hash of the labels of all images, in their order."""
-        return hashlib.sha256("".join(self._entries[name]["sha256"] for name in self.names).encode()).hexdigest()
+        return _joint(self._entries[name]["sha256"] for name in self.names)
 
     def agrees(self, name: str, labels: np.ndarray) -> bool:
         """Tell whether these are the labels that were written of an image."""
-        return self._entries[name]["sha256"] == _hash(labels)
+        return self._entries[name]["sha256"] == labels_hash(labels)
 
     def _write_log(self, names: Sequence[str]) -> None:
         write_text(self.log, "".join(json.dumps(self._entries[name]) + "\n" for name in names))
@@ -181,5 +227,5 @@ def _label_image(cache: MapCache, index: int, settings: List[Tuple[Labelling, Th
         labelling.write(cache.names[index], out)
 
 
-def _hash(labels: np.ndarray) -> str:
-    return hashlib.sha256(labels.tobytes()).hexdigest()
+def _joint(hashes: Iterable[str]) -> str:
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()

@@ -2,12 +2,13 @@
 
 from typing import Tuple
 
-from gluon_madapt.data import proxy_dataset
+from gluon_madapt.data import Dataset, proxy_dataset
 from gluon_madapt.errors import UserError
 from gluon_madapt.hashing import sha256
 from gluon_madapt.models import Segmenter
 from gluon_madapt.stages.networks import imagenet_segmenter, load_segmenter, new_segmenter
 from gluon_madapt.stages.proxies import LABELS, METRICS
+from gluon_madapt.stages.proxy_labels import Labelling
 from gluon_madapt.stages.records import read_json
 from gluon_madapt.stages.run import Run
 from gluon_madapt.stages.supervised import train_supervised
@@ -31,8 +32,23 @@ def retrain(run: Run) -> None:
         raise UserError(
             f"{made}: does not say what labels were made: make them anew with {run.command('proxies')} --fresh"
         )
+    if run.team.leads:
+        _check_proxies(run, target, metrics["labels_sha256"])
     inputs = {"proxies": metrics["labels_sha256"], "start": start}
-    train_supervised("retrain", run, net, settings, loader, inputs, metrics.get("code", ()))
+    train_supervised("retrain", run, net, settings, loader, target, inputs, metrics.get("code", ()))
+
+
+def _check_proxies(run: Run, target: Dataset, digest: str) -> None:
+    """Refuse proxies that are not what stage 3 has made, of the images that are there now."""
+    folder = run.folder / "proxies"
+    changes = run.changes_of_inputs("proxies", {"images": target.fingerprint})
+    if changes:
+        raise UserError(
+            f"{folder}: the proxy labels were made for other images ({'; '.join(changes)}): put the images back, or "
+            f"make the labels anew with {run.command('proxies')} --fresh"
+        )
+    names = [sample.name for sample in target.samples]
+    Labelling(folder, names, len(run.classes)).check(digest, run.command("proxies"))
 
 
 def _initial_segmenter(run: Run) -> Tuple[Segmenter, str]:

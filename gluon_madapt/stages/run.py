@@ -128,7 +128,7 @@ class Run:
         stage : str
             Its name.
         inputs : dict of str to str
-            What the stage is made from: names and fingerprints of images, hashes of files.
+            What the stage is made from: fingerprints of images, hashes of files.  The first worker alone needs them.
 
         Raises
         ------
@@ -247,13 +247,18 @@ class Run:
             return []
         return changes_since(folder, self.experiment, (*_COMMON, stage), inputs or {})
 
+    def changes_of_inputs(self, stage: str, inputs: Dict[str, str]) -> List[str]:
+        """Say in which of some inputs a stage that was begun differs, whatever its settings."""
+        folder = self.folder / stage
+        return changes_since(folder, self.experiment, (), inputs) if was_begun(folder) else []
+
     def refuse_changes(self, stage: str, inputs: Optional[Dict[str, str]] = None) -> None:
         """Raise a `UserError` that names what `changes` finds."""
         changes = self.changes(stage, inputs)
         if changes:
             raise UserError(
-                f"{self.folder / stage}: this stage was begun otherwise ({'; '.join(changes)}): "
-                "give --fresh to move it aside and start over, or another --run-dir"
+                f"{self.folder / stage}: this stage was begun otherwise ({'; '.join(changes)}): put that back, "
+                "give --fresh to move the stage aside and start over, or another --run-dir"
             )
 
     def lock(self, stage: str) -> None:

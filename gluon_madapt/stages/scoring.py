@@ -25,6 +25,13 @@ def scorer_along_the_way(run: Run, stage: str) -> Optional[Callable[[Segmenter],
     return score
 
 
+def scored_along_the_way_on(run: Run) -> Dict[str, Dict]:
+    """Return what metrics.json says of the images behind its scores; nothing where there are none."""
+    if not run.experiment.bookkeeping.eval_every:
+        return {}
+    return {"made_from": {"val": run.dataset("val", labelled=True).fingerprint}}
+
+
 def protocol_of(run: Run, stage: str, multi_scale: bool) -> Dict:
     """Return by what protocol the model of a stage is scored: JSON values that two comparable scores share."""
     settings = run.experiment.evaluation

@@ -10,4 +10,4 @@ def train_source(run: Run) -> None:
     settings = run.experiment.source
     loader = run.loader("source", "source", settings.input, settings, labelled=True)
     net, weights = imagenet_segmenter(run)
-    train_supervised("source", run, net, settings, loader, {"weights": weights})
+    train_supervised("source", run, net, settings, loader, loader.dataset, {"weights": weights})

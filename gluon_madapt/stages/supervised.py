@@ -5,13 +5,13 @@ from typing import Dict, Optional, Sequence, Union
 from mxnet import autograd
 
 from gluon_madapt.config import Retrain, Source
-from gluon_madapt.data import Loader
+from gluon_madapt.data import Dataset, Loader
 from gluon_madapt.models import Segmenter
 from gluon_madapt.models.objectives import SupervisedPass
 from gluon_madapt.stages.loop import Loop
 from gluon_madapt.stages.optimizer import poly_learning_rate, segmenter_trainer
 from gluon_madapt.stages.run import Run
-from gluon_madapt.stages.scoring import scorer_along_the_way
+from gluon_madapt.stages.scoring import scored_along_the_way_on, scorer_along_the_way
 from gluon_madapt.stages.team import Losses, Part, Team, sum_of_losses
 
 
@@ -21,17 +21,20 @@ def train_supervised(
     net: Segmenter,
     settings: Union[Source, Retrain],
     loader: Loader,
+    images: Dataset,
     inputs: Dict[str, str],
     versions: Sequence[str] = (),
 ) -> None:
     """Minimise the segmentation loss (P Eq. 1) by SGD under a poly schedule.
 
-    ``inputs`` says what ``net`` and the labels came from, ``versions`` what versions of the code are behind them.
+    ``images`` are those of the loader, without labels that are among the ``inputs``, which say what ``net`` and such
+    labels came from; ``versions`` says what versions of the code are behind them.
     """
     score = scorer_along_the_way(run, stage)
-    folder = run.open(stage, dict(inputs, images=loader.dataset.fingerprint))
+    folder = run.open(stage, dict(inputs, images=images.fingerprint) if run.team.leads else {})
     step = SupervisedStep(net, settings, run.team)
     facts = {"images": len(loader.dataset), "skipped": loader.dataset.skipped}
+    facts.update(scored_along_the_way_on(run) if run.team.leads else {})
     networks, seen = {"segmenter": net}, loader.images_per_iteration
     loop = Loop(stage, run, folder, settings, networks, step.trainers, seen, facts, score, versions)
 

@@ -5,7 +5,7 @@ from typing import Dict, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from gluon_madapt.data import Dataset
+from gluon_madapt.data import Dataset, is_same
 from gluon_madapt.errors import UserError
 from gluon_madapt.hashing import sha256
 from gluon_madapt.labels import IGNORE
@@ -98,7 +98,7 @@ def stored_maps(run: Run, cache: Optional[Path] = None) -> Tuple[Dict, MapCache,
     start = run.checkpoint_of("adversarial")
     inputs = {"checkpoint": sha256(start), "images": target.fingerprint}
     maps = open_cache(run, start, target, cache or run.folder / CACHE, inputs)
-    if record.get("made_from") != maps.made_from:
+    if not is_same(record.get("made_from"), maps.made_from) or run.changes_of_inputs("proxies", inputs):
         raise UserError(
             f"{folder / RECORD}: these proxies were made from something else than {maps.folder} would be now"
         )

@@ -12,7 +12,8 @@ from gluon_madapt.hashing import sha256
 from gluon_madapt.labels import ClassSet, class_set
 from gluon_madapt.models import Segmenter
 from gluon_madapt.models.weights import load_released, recognize_segmenter
-from gluon_madapt.stages.checkpoint import load_network, read_checkpoint, read_meta
+from gluon_madapt.stages.checkpoint import load_network, read_checkpoint
+from gluon_madapt.stages.descriptions import description_of_parameters
 from gluon_madapt.stages.devices import contexts_of
 from gluon_madapt.stages.networks import initialize_segmenter
 from gluon_madapt.stages.run import CHECKPOINT, Run
@@ -93,8 +94,9 @@ def load_trained(path: Path, context: Optional[mx.Context] = None) -> TrainedMod
         net = Segmenter(encoder, classes)
         initialize_segmenter(net, contexts)
         load_released(net, path)
-        beside = path.with_name(CHECKPOINT)  # of a finished stage: its network in Gluon's own format says nothing
-        meta = read_meta(beside) if beside.is_file() and path.name == "segmenter.params" else {"classes": classes}
+        meta = {"classes": classes, **description_of_parameters(path)}
+        if (meta["classes"], meta.get("encoder", encoder)) != (classes, encoder):
+            raise UserError(f"{path}: is of {classes} classes and encoder {encoder}, and not of what is said beside it")
     origin = {"checkpoint": str(path), "checkpoint_sha256": sha256(path), "encoder": net.encoder_name}
     origin.update({key: meta.get(key) for key in ("stage", "round", "iteration", "seed", "code")})
     return TrainedModel(

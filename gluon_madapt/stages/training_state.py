@@ -6,6 +6,7 @@ from typing import Any, Dict, Optional
 
 from mxnet.gluon import HybridBlock, Trainer
 
+from gluon_madapt.data import is_same
 from gluon_madapt.errors import UserError
 from gluon_madapt.stages.checkpoint import (
     Checkpoint,
@@ -52,20 +53,31 @@ class TrainingState:
             arrays.update(trainer_arrays(name, trainer, self._keys(name)))
         write_checkpoint(self.path, Checkpoint(meta, arrays))
 
-    def resume(self) -> Optional[Dict[str, Any]]:
+    def resume(self, expected: Dict[str, Any]) -> Optional[Dict[str, Any]]:
         """Load the checkpoint, or the previous one if that is damaged; return its ``meta``, or None without any.
 
         A damaged checkpoint is renamed, not removed.
 
+        Parameters
+        ----------
+        expected : dict
+            What ``meta`` is to say, where it says anything of that.
+
         Raises
         ------
         UserError
-            If no checkpoint that is there can be read, or it is of other networks.
+            If no checkpoint that is there can be read, or it is of other networks or of another training.
         """
         found = self._read()
         if found is None:
             return None
         path, checkpoint = found
+        for key, value in expected.items():
+            if not is_same(checkpoint.meta.get(key, value), value):
+                raise UserError(
+                    f"{path}: is of another training, whose {key.replace('_', ' ')} is {checkpoint.meta[key]}, not "
+                    f"{value}: put back the one that was there, or give --fresh"
+                )
         for name, network in self._networks.items():
             load_network(checkpoint, name, network, path)
         for name, trainer in self._trainers.items():
