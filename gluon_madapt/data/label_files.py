@@ -1,20 +1,14 @@
 """Reading label files: the ids that are stored, as train ids; every failure names the file."""
 
-import io
 from pathlib import Path
-from typing import Tuple
 
 import cv2
 import numpy as np
-from PIL import Image
 
-from gluon_madapt.data.image_files import NOT_AN_IMAGE, decode, read_whole, reason
+from gluon_madapt.data.image_files import decode
+from gluon_madapt.data.stored_pixels import MORE_BITS, ONE_CHANNEL, read_colours, read_numbers
 from gluon_madapt.errors import UserError
 from gluon_madapt.labels import KNOWN_IDS, LabelMap, decode_ids
-
-# Kinds of files, by Pillow's names, that do not keep every value as it was.
-_LOSSY = ("JPEG", "JPEG2000", "MPO", "WEBP")
-_INDEXED = ("P", "L")
 
 
 def read_label(path: Path, labels: LabelMap) -> np.ndarray:
@@ -28,11 +22,11 @@ def read_label(path: Path, labels: LabelMap) -> np.ndarray:
     if labels.dataset == "synthia":
         raw = _read_synthia(path)
     elif labels.in_colour:
-        raw = _read_colours(path)
+        raw = read_colours(path, "colours of 8 bits, RGB or palette")
     elif labels.dataset in KNOWN_IDS:
         raw = _read_indices(path)
     else:
-        raw = _read_lossless(path, _INDEXED + ("I;16", "I"), "ids of 8 or 16 bits, one channel or palette")
+        raw = read_numbers(path, ONE_CHANNEL + MORE_BITS, "ids of up to 16 bits, one channel or palette")
     try:
         return decode_ids(raw, labels)
     except ValueError as error:
@@ -50,26 +44,7 @@ def read_train_ids(path: Path, num_classes: int) -> np.ndarray:
 
 def _read_indices(path: Path) -> np.ndarray:
     """Read a one-channel or palette image; of the latter the index, where OpenCV would return the palette's colour."""
-    return _read_lossless(path, _INDEXED, "8-bit ids, one channel or palette")
-
-
-def _read_colours(path: Path) -> np.ndarray:
-    """Read a label image of colours as (H, W) int32, 0xRRGGBB."""
-    red, green, blue = np.moveaxis(_read_lossless(path, ("RGB",), "colours, RGB without transparency"), -1, 0)
-    return (red.astype(np.int32) << 16) | (green.astype(np.int32) << 8) | blue
-
-
-def _read_lossless(path: Path, modes: Tuple[str, ...], expected: str) -> np.ndarray:
-    data = read_whole(path, "a label image")
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            if image.mode not in modes:
-                raise UserError(f"{path}: is a label image of mode {image.mode}: expected {expected}")
-            if image.format in _LOSSY:
-                raise UserError(f"{path}: is a label image of kind {image.format}, which alters ids: expected PNG")
-            return np.asarray(image)
-    except NOT_AN_IMAGE as error:
-        raise UserError(f"{path}: not readable as a label image ({reason(error, path)})") from None
+    return read_numbers(path, ONE_CHANNEL, "8-bit ids, one channel or palette")
 
 
 def _read_synthia(path: Path) -> np.ndarray:
