@@ -24,7 +24,7 @@ def read_label(path: Path, labels: LabelMap) -> np.ndarray:
     elif labels.in_colour:
         raw = read_colours(path, "colours of 8 bits, RGB or palette")
     elif labels.dataset in KNOWN_IDS:
-        raw = _read_indices(path)
+        raw = read_label_ids(path)
     else:
         raw = read_numbers(path, ONE_CHANNEL + MORE_BITS, "ids of up to 16 bits, one channel or palette")
     try:
@@ -35,15 +35,15 @@ def read_label(path: Path, labels: LabelMap) -> np.ndarray:
 
 def read_train_ids(path: Path, num_classes: int) -> np.ndarray:
     """Read proxy labels, (H, W) uint8 train ids, 255 where there is no proxy."""
-    ids = _read_indices(path)
+    ids = read_label_ids(path)
     if ((ids >= num_classes) & (ids != 255)).any():
         found = int(ids[(ids >= num_classes) & (ids != 255)].max())
         raise UserError(f"{path}: holds train id {found}: expected 0 to {num_classes - 1}, or 255 where there is none")
     return ids
 
 
-def _read_indices(path: Path) -> np.ndarray:
-    """Read a one-channel or palette image; of the latter the index, where OpenCV would return the palette's colour."""
+def read_label_ids(path: Path) -> np.ndarray:
+    """Read 8-bit ids as they are stored, (H, W) uint8; of a palette the index, where OpenCV would return its colour."""
     return read_numbers(path, ONE_CHANNEL, "8-bit ids, one channel or palette")
 
 
