@@ -82,11 +82,11 @@ def test_what_a_split_may_hold(ids, expected, world):
 
 def test_one_label_id_in_the_last_file_is_enough(world, monkeypatch):
     monkeypatch.setattr(train_ids, "_LOOKED_AT", 2)
-    paths = labels_of(world, "val")
+    paths = labels_of(world, "source")
     for place in range(len(paths)):
         whole = [path.read_bytes() for path in paths]
         rewrite([*paths[:place], *paths[place + 1 :]], as_train_ids(19))
-        assert suspicion(world, "val") is None
+        assert suspicion(world, "source") is None
         for path, content in zip(paths, whole):
             path.write_bytes(content)
 
@@ -121,18 +121,18 @@ def test_ids_that_the_experiment_states_are_what_they_are(world):
         assert set(np.unique(dataset.label(0))) > {0, 255}
 
 
-def test_scores_trainings_and_audits_refuse_them(world, caplog):
+def test_scores_trainings_and_audits_refuse_them(world):
     for which in ("source", "target", "val"):
         rewrite(labels_of(world, which), as_train_ids(19))
     run = Run(small_experiment(world, "bookkeeping.eval_every=1"), world.parent / "run")
-    for stage in (
-        lambda: train_source(run),
-        lambda: train_adversarial(run),
-        lambda: scorer_along_the_way(run, "source"),
-        lambda: score_stage(run, new_segmenter(run), "source", multi_scale=False),
-        lambda: truth_of(run, run.dataset("target", labelled=False)),
+    for stage, which in (
+        (lambda: train_source(run), "source"),
+        (lambda: train_adversarial(run), "source"),
+        (lambda: scorer_along_the_way(run, "source"), "val"),
+        (lambda: score_stage(run, new_segmenter(run), "source", multi_scale=False), "val"),
+        (lambda: truth_of(run, run.dataset("target", labelled=False)), "target"),
     ):
-        with pytest.raises(UserError, match="hold train ids in place of label ids"):
+        with pytest.raises(UserError, match=rf"hold train ids in place of label ids.*data\.{which}\.ids"):
             stage()
     assert not (world.parent / "run" / "source").exists()
 
