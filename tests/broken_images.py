@@ -4,6 +4,7 @@ import io
 
 import cv2
 import numpy as np
+from label_files import tiff
 from PIL import Image
 
 
@@ -65,6 +66,9 @@ LABELS = {
     "a colour image": (encoded(PICTURE), None),
     "16-bit labels": (cv2.imencode(".png", _IDS.astype(np.uint16))[1].tobytes(), None),
     "a truncated label": (encoded(_IDS)[:-20], None),
+    "a grey image with alpha": (encoded(np.dstack([_IDS, np.full_like(_IDS, 255)])), _TRAIN),
+    "a TIFF where white is zero": (tiff(_IDS, meaning=0), None),
+    "what does not keep its values": (encoded(_IDS, "JPEG"), None),
 }
 
 NAMES = ("a b.png", 'it\'s "quoted".png', "straße-東京.png", "-dash.png", "100%.png", "{braces}.png")

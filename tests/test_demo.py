@@ -29,7 +29,9 @@ def test_it_ends_with_the_table_and_the_gain(demo):
     folder, done = demo
     assert done.returncode == 0, done.stderr
     *_, last = done.stdout.strip().splitlines()
-    found = re.fullmatch(r"demo: source-only (.+) mIoU -> adapted (.+) mIoU \(gain (.+)\) in \d+ s", last)
+    found = re.fullmatch(
+        r"demo: source-only (.+) mIoU -> adapted (.+) mIoU \(gain (\S+), over \d+ of 19 classes\) in \d+ s", last
+    )
     rows = json.loads((folder / "runs" / "demo" / "tables" / "table-3.json").read_text())["rows"]
     means = {row["row"]: row["reproduced"].get("miou", {}).get("mean") for row in rows}
     assert found.group(1) == f"{means['source only']:.1f}"

@@ -180,9 +180,9 @@ def test_a_training_shows_every_loss_by_name(tiny_world, tmp_path, elsewhere):
         lines,
         (
             rf"source  2/3  {timing}  seg {number}{rates}",
-            rf"source  3/3  in \d\d:\d\d  seg {number}{rates}  last mIoU [\d.]+",
+            rf"source  3/3  in \d\d:\d\d  seg {number}{rates}  last mIoU [\d.]+ over 15 of 19 classes",
             rf"adversarial  2/3  {timing}{losses}{rates}",
-            rf"adversarial  3/3  in \d\d:\d\d{losses}{rates}  last mIoU [\d.]+",
+            rf"adversarial  3/3  in \d\d:\d\d{losses}{rates}  last mIoU [\d.]+ over 15 of 19 classes",
         ),
     ):
         assert re.fullmatch(pattern, line)

@@ -62,6 +62,19 @@ def test_a_finished_run_is_shown_whole(reported):
     assert "source.learning_rate 0.04" in page.words
 
 
+def test_a_mean_over_fewer_classes_says_so_in_the_log_and_wherever_the_page_shows_it(reported):
+    folder, page = reported
+    scores = json.loads((folder / "retrain" / "metrics.json").read_text())["val"]
+    logged = [json.loads(line) for line in (folder / "retrain" / "log.jsonl").read_text().splitlines()]
+    assert [one["val"] for one in logged if "val" in one][-1] == scores
+    over = f"over {sum(value is not None for value in scores['iou'].values())} of 19 classes"
+    assert scores["miou_is"] == over
+    shown = f"{scores['miou']:.1f} {over}"
+    assert page.words.count(shown) == 2, "in the table by class, and in that of all scores"
+    assert f"{scores['miou']:.1f} mIoU after: adapted, {over}" in page.words
+    assert "points gained, over" in page.words
+
+
 def test_every_picture_is_a_file_too(reported):
     folder, page = reported
     names = {path.stem for path in (folder / "report").iterdir()}

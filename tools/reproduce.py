@@ -81,10 +81,10 @@ def main(arguments):
     def write():
         return write_table(options.table, reproduction.lines(), out, command)
 
-    def on_scored(row, miou):
+    def on_scored(row, score):
         seconds = round(time.time() - began)
         passed = f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
-        print(f"[{passed}] {row:<50} {miou:5.1f} mIoU", flush=True)
+        print(f"[{passed}] {row:<50} {score}", flush=True)
         write()
 
     write()

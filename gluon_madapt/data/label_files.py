@@ -1,20 +1,14 @@
 """Reading label files: the ids that are stored, as train ids; every failure names the file."""
 
-import io
 from pathlib import Path
-from typing import Tuple
 
 import cv2
 import numpy as np
-from PIL import Image
 
-from gluon_madapt.data.image_files import NOT_AN_IMAGE, decode, read_whole, reason
+from gluon_madapt.data.image_files import decode
+from gluon_madapt.data.stored_pixels import MORE_BITS, ONE_CHANNEL, read_colours, read_numbers
 from gluon_madapt.errors import UserError
 from gluon_madapt.labels import KNOWN_IDS, LabelMap, decode_ids
-
-# Kinds of files, by Pillow's names, that do not keep every value as it was.
-_LOSSY = ("JPEG", "JPEG2000", "MPO", "WEBP")
-_INDEXED = ("P", "L")
 
 
 def read_label(path: Path, labels: LabelMap) -> np.ndarray:
@@ -28,11 +22,11 @@ def read_label(path: Path, labels: LabelMap) -> np.ndarray:
     if labels.dataset == "synthia":
         raw = _read_synthia(path)
     elif labels.in_colour:
-        raw = _read_colours(path)
+        raw = read_colours(path, "colours of 8 bits, RGB or palette")
     elif labels.dataset in KNOWN_IDS:
-        raw = _read_indices(path)
+        raw = read_label_ids(path)
     else:
-        raw = _read_lossless(path, _INDEXED + ("I;16", "I"), "ids of 8 or 16 bits, one channel or palette")
+        raw = read_numbers(path, ONE_CHANNEL + MORE_BITS, "ids of up to 16 bits, one channel or palette")
     try:
         return decode_ids(raw, labels)
     except ValueError as error:
@@ -41,35 +35,16 @@ def read_label(path: Path, labels: LabelMap) -> np.ndarray:
 
 def read_train_ids(path: Path, num_classes: int) -> np.ndarray:
     """Read proxy labels, (H, W) uint8 train ids, 255 where there is no proxy."""
-    ids = _read_indices(path)
+    ids = read_label_ids(path)
     if ((ids >= num_classes) & (ids != 255)).any():
         found = int(ids[(ids >= num_classes) & (ids != 255)].max())
         raise UserError(f"{path}: holds train id {found}: expected 0 to {num_classes - 1}, or 255 where there is none")
     return ids
 
 
-def _read_indices(path: Path) -> np.ndarray:
-    """Read a one-channel or palette image; of the latter the index, where OpenCV would return the palette's colour."""
-    return _read_lossless(path, _INDEXED, "8-bit ids, one channel or palette")
-
-
-def _read_colours(path: Path) -> np.ndarray:
-    """Read a label image of colours as (H, W) int32, 0xRRGGBB."""
-    red, green, blue = np.moveaxis(_read_lossless(path, ("RGB",), "colours, RGB without transparency"), -1, 0)
-    return (red.astype(np.int32) << 16) | (green.astype(np.int32) << 8) | blue
-
-
-def _read_lossless(path: Path, modes: Tuple[str, ...], expected: str) -> np.ndarray:
-    data = read_whole(path, "a label image")
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            if image.mode not in modes:
-                raise UserError(f"{path}: is a label image of mode {image.mode}: expected {expected}")
-            if image.format in _LOSSY:
-                raise UserError(f"{path}: is a label image of kind {image.format}, which alters ids: expected PNG")
-            return np.asarray(image)
-    except NOT_AN_IMAGE as error:
-        raise UserError(f"{path}: not readable as a label image ({reason(error, path)})") from None
+def read_label_ids(path: Path) -> np.ndarray:
+    """Read 8-bit ids as they are stored, (H, W) uint8; of a palette the index, where OpenCV would return its colour."""
+    return read_numbers(path, ONE_CHANNEL, "8-bit ids, one channel or palette")
 
 
 def _read_synthia(path: Path) -> np.ndarray:

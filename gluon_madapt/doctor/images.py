@@ -8,6 +8,7 @@ import numpy as np
 from gluon_madapt.data import Dataset
 from gluon_madapt.data.layouts import orphaned_labels
 from gluon_madapt.data.published import COUNTS, SIZES
+from gluon_madapt.data.train_ids import train_ids_in
 from gluon_madapt.doctor.findings import ERROR, OK, WARNING, Finding
 from gluon_madapt.errors import UserError
 from gluon_madapt.labels import IGNORE
@@ -67,19 +68,28 @@ def _read(run: Run, what: str, dataset: Dataset, labelled: bool, full: bool, usu
         level = WARNING if usual and any(size != usual for size in sizes) else OK
         note = f"; the published images are {usual[0]}x{usual[1]}" if level == WARNING else ""
         yield Finding(level, what, f"{read}: {text}{other}{note}")
+    suspicion = train_ids_in(run.experiment, what.split(".")[1], dataset) if labelled else None
+    if suspicion:
+        yield Finding(ERROR if suspicion.certain else WARNING, what, suspicion.text)
     if labelled and sizes:
         pixels = sum(one.pixels for one in seen if one.pixels is not None)
-        yield from _classes(what, run.classes.names, pixels)
+        yield from _classes(what, run.classes.names, pixels, full)
 
 
-def _classes(what: str, names: Sequence[str], pixels: np.ndarray) -> Iterator[Finding]:
+def _classes(what: str, names: Sequence[str], pixels: np.ndarray, full: bool) -> Iterator[Finding]:
     labelled = int(pixels[: len(names)].sum())
     if not labelled:
         yield Finding(ERROR, what, f"no pixel of its labels is of any of the {len(names)} classes")
         return
     absent = [name for name, count in zip(names, pixels) if not count]
     text = f"labels: {labelled / pixels.sum():.0%} of the pixels are of the {len(names)} classes"
-    yield Finding(OK, what, text + (f"; none there of {', '.join(absent)}" if absent else ""))
+    if absent:
+        text += f"; none there of {', '.join(absent)}"
+    if absent and full:
+        text += (
+            ", which cannot be learnt" if what == "data.source" else ": a mIoU counts those alone that are predicted"
+        )
+    yield Finding(WARNING if absent and full else OK, what, text)
 
 
 class _Seen:

@@ -12,6 +12,7 @@ from gluon_madapt.data.transforms import base_size
 from gluon_madapt.errors import FailureError
 from gluon_madapt.evaluation.inference import mean_probability_blocks
 from gluon_madapt.evaluation.metrics import ConfusionMatrix
+from gluon_madapt.evaluation.tables import over_fewer
 from gluon_madapt.labels import ClassSet
 from gluon_madapt.progress import Progress
 from gluon_madapt.proxies.pixels import classify
@@ -88,7 +89,10 @@ def evaluate(
 
 
 def summary(matrix: ConfusionMatrix, classes: ClassSet) -> Dict:
-    """Return scores in percent: ``miou``, ``iou`` per class (None where it is absent), for 16 classes ``miou13``."""
+    """Return scores in percent: ``miou``, ``iou`` per class (None where it is absent), for 16 classes ``miou13``.
+
+    A mean over fewer classes than there are has beside it what `over_fewer` says: ``miou_is``, ``miou13_is``.
+    """
     percent = 100 * matrix.iou
     scores = {
         "miou": 100 * matrix.miou(),
@@ -96,4 +100,5 @@ def summary(matrix: ConfusionMatrix, classes: ClassSet) -> Dict:
     }
     if classes.subset_13:
         scores["miou13"] = 100 * matrix.miou(classes.subset_13)
-    return scores
+    notes = {f"{key}_is": over_fewer([scores["iou"]], key).strip() for key in ("miou", "miou13") if key in scores}
+    return {**scores, **{key: text for key, text in notes.items() if text}}

@@ -1,15 +1,42 @@
 """Scores as the paper prints them: percent with one decimal, classes side by side."""
 
-from typing import Dict, List, Sequence
+from typing import Dict, Iterable, List, Mapping, Optional, Sequence
+
+from gluon_madapt.labels import class_set
+
+_MEANS = {"miou": "mIoU", "miou13": "mIoU* (13 classes)"}
+_NAMES_13 = tuple(class_set(16).names[train_id] for train_id in class_set(16).subset_13)
+
+
+def over_fewer(ious: Iterable[Mapping[str, Optional[float]]], key: str = "miou") -> str:
+    """Say over how many classes a mean is: " over 15 of 19 classes"; nothing where it is over all of them.
+
+    Parameters
+    ----------
+    ious : iterable of mappings
+        The IoU per class of each score behind the mean, None where a class is absent.
+    key : str
+        The mean: "miou", or "miou13", which is over 13 classes.
+    """
+    counts, of = set(), 0
+    for iou in ious:
+        names = _NAMES_13 if key == "miou13" else tuple(iou)
+        counts.add(sum(iou.get(name) is not None for name in names))
+        of = max(of, len(names))
+    if counts <= {of}:
+        return ""
+    return f" over {' to '.join(str(one) for one in sorted({min(counts), max(counts)}))} of {of} classes"
 
 
 def score_table(scores: Dict) -> str:
-    """Lay out what `summary` returns: a line per class, then the means."""
-    rows = [(name, _percent(value)) for name, value in scores["iou"].items()]
-    rows.append(("mIoU", _percent(scores["miou"])))
-    if "miou13" in scores:
-        rows.append(("mIoU* (13 classes)", _percent(scores["miou13"])))
-    return text_table(("class", "IoU"), rows)
+    """Lay out what `summary` returns: a line per class, then the means, and of how many classes if not of all."""
+    means = [(key, title, over_fewer([scores["iou"]], key).strip()) for key, title in _MEANS.items() if key in scores]
+    rows = [(name, _percent(value), "") for name, value in scores["iou"].items()]
+    rows += [(title, _percent(scores[key]), over) for key, title, over in means]
+    header = ("class", "IoU", "note")
+    if not any(over for _, _, over in means):
+        header, rows = header[:2], [row[:2] for row in rows]
+    return text_table(header, rows)
 
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

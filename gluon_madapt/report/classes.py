@@ -3,12 +3,13 @@
 import statistics
 from typing import List, NamedTuple, Optional, Sequence
 
+from gluon_madapt.evaluation.tables import over_fewer
 from gluon_madapt.labels import ClassSet
 from gluon_madapt.report.album import Album, Picture
 from gluon_madapt.report.bars import ClassPixels, ClassScores, draw_coverage, draw_iou
 from gluon_madapt.report.run_facts import RunFacts
 from gluon_madapt.report.scored import Scored, before_and_after
-from gluon_madapt.report.stored import ProxyRecord
+from gluon_madapt.report.stored import ProxyRecord, Scores
 
 
 class Named(NamedTuple):
@@ -67,10 +68,9 @@ def iou_by_class(scored: Sequence[Sequence[Scored]], classes: ClassSet, album: A
         ClassScores(name, *([one.iou.get(name) for one in side] for side in (before, after))) for name in classes.names
     ]
     rows = [_iou_row(number, one) for number, one in enumerate(found)]
-    rows.append(_iou_row(None, ClassScores("mIoU", *([one.miou for one in side] for side in (before, after)))))
+    rows.append(_mean_row("mIoU", "miou", before, after))
     if classes.subset_13:
-        means = ([one.miou13 for one in side] for side in (before, after))
-        rows.append(_iou_row(None, ClassScores("mIoU* (13 classes)", *means)))
+        rows.append(_mean_row("mIoU* (13 classes)", "miou13", before, after))
     alt = f"Bars of the IoU of {len(found)} classes before and after adaptation; the table beside has the numbers."
     return Classwise(rows, album.add("iou", draw_iou(found), alt))
 
@@ -95,6 +95,12 @@ def _iou_row(number: Optional[int], one: ClassScores) -> IouRow:
     before, after = (_mean(side) for side in (one.before, one.after))
     change = f"{after - before:+.1f}" if before is not None and after is not None else "–"
     return IouRow(number, one.name, _percent(one.before, before), _percent(one.after, after), change)
+
+
+def _mean_row(name: str, key: str, before: Sequence[Scores], after: Sequence[Scores]) -> IouRow:
+    row = _iou_row(None, ClassScores(name, *([getattr(one, key) for one in side] for side in (before, after))))
+    overs = (over_fewer((one.iou for one in side), key) for side in (before, after))
+    return row._replace(**{side: getattr(row, side) + over for side, over in zip(("before", "after"), overs)})
 
 
 def _mean(values: Sequence[Optional[float]]) -> Optional[float]:

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from gluon_madapt.evaluation.tables import over_fewer
 from gluon_madapt.report.style import COLOURS, DASHES, MUTED, PALE, chart, png_of
 
 _SIZE = (4.2, 2.5)
@@ -77,7 +78,9 @@ def panels_of(logs: Sequence[Sequence[Dict]]) -> List[Panel]:
         [{"iteration": one.get("iteration"), "miou": one["val"].get("miou")} for one in log if _is_score(one)]
         for log in logs
     ]
-    panels.append(_panel(scored, "miou", "mIoU in percent, on the labelled val split", {"miou": "mIoU"}))
+    over = over_fewer(one["val"]["iou"] for log in logs for one in log if _is_score(one) and _has_classes(one["val"]))
+    title = "mIoU in percent" + (over or ", on the labelled val split")
+    panels.append(_panel(scored, "miou", title, {"miou": "mIoU"}))
     return [panel for panel in panels if panel.curves]
 
 
@@ -150,6 +153,10 @@ def _is_number(value) -> bool:
 
 def _is_score(entry: Dict) -> bool:
     return isinstance(entry.get("val"), dict)
+
+
+def _has_classes(scores: Dict) -> bool:
+    return isinstance(scores.get("iou"), dict)
 
 
 def _cycle(values: Sequence) -> List:

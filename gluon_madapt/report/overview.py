@@ -3,6 +3,7 @@
 import statistics
 from typing import List, NamedTuple, Optional, Sequence, Tuple
 
+from gluon_madapt.evaluation.tables import over_fewer
 from gluon_madapt.report.examples import Segmented
 from gluon_madapt.report.run_facts import TRAININGS, RunFacts, StageFacts
 from gluon_madapt.report.scored import Scored, before_and_after, scoring_command
@@ -53,10 +54,11 @@ def headlines(
 ) -> List[Headline]:
     """Return what says most: mIoU before, after and gained; the share of proxies; without truth, agreement."""
     before, after = (_mious(scored, stage) for stage in ("source", "retrain"))
-    found = [_mean(before, "mIoU before: source only"), _mean(after, "mIoU after: adapted")]
+    overs = [_over(scored, stage) for stage in (("source",), ("retrain",), ("source", "retrain"))]
+    found = [_mean(before, f"mIoU before: source only{overs[0]}"), _mean(after, f"mIoU after: adapted{overs[1]}")]
     gains = [b - a for a, b in zip(before, after) if a is not None and b is not None]
     if gains:
-        found.append(Headline(f"{statistics.mean(gains):+.1f}", "points gained"))
+        found.append(Headline(f"{statistics.mean(gains):+.1f}", f"points gained{overs[2]}"))
     shares = [100 * one.proxies.share_labelled for one in runs if one.proxies]
     if shares:
         found.append(Headline(f"{statistics.mean(shares):.1f} %", "of all target pixels got a proxy label"))
@@ -82,6 +84,13 @@ def without_labels(facts: RunFacts) -> str:
 def _mious(scored: Sequence[Sequence[Scored]], stage: str) -> List[Optional[float]]:
     found = [before_and_after(one, stage) for one in scored]
     return [one.scores.miou if one else None for one in found]
+
+
+def _over(scored: Sequence[Sequence[Scored]], stages: Sequence[str]) -> str:
+    """Say over how many classes the means of some stages are, if not over all."""
+    found = [before_and_after(one, stage) for one in scored for stage in stages]
+    text = over_fewer(one.scores.iou for one in found if one)
+    return text and f",{text}"
 
 
 def _mean(values: Sequence[Optional[float]], text: str) -> Optional[Headline]:

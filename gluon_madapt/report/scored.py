@@ -5,6 +5,7 @@ from typing import List, NamedTuple, Optional
 
 from gluon_madapt.data import is_same
 from gluon_madapt.errors import UserError
+from gluon_madapt.evaluation.tables import over_fewer
 from gluon_madapt.report.run_facts import RunFacts, StageFacts
 from gluon_madapt.report.stored import ScoreFile, Scores, read_stored
 from gluon_madapt.reproduction.plan import Step
@@ -25,6 +26,11 @@ class Scored(NamedTuple):
     images: Optional[int]
     path: Path
     comparable: bool
+
+    @property
+    def miou(self) -> str:
+        """The mIoU as text, and over how many classes it is if not over all."""
+        return f"{self.scores.miou:.1f}{over_fewer([self.scores.iou])}"
 
 
 def scores_in(facts: RunFacts) -> List[Scored]:

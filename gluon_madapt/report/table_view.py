@@ -3,6 +3,7 @@
 import statistics
 from typing import List, NamedTuple, Optional, Sequence, Tuple
 
+from gluon_madapt.evaluation.tables import over_fewer
 from gluon_madapt.report.stored import Spread, TableFile, TableRow
 
 _NONE, _NOT_RUN = "–", "not run"
@@ -67,9 +68,7 @@ def table_view(table: TableFile) -> TableView:
 
 def _line(row: TableRow) -> Line:
     found, published = row.reproduced.get("miou"), row.published.miou if row.published else None
-    return Line(
-        row.row, _spread(found, len(row.results)), _percent(published), _difference(found and found.mean, published)
-    )
+    return Line(row.row, _spread(row, "miou"), _percent(published), _difference(found and found.mean, published))
 
 
 def _by_class(table: TableFile) -> List[ClassTable]:
@@ -100,16 +99,16 @@ def _class_line(row: TableRow, name: str) -> Line:
 
 def _mean_line(row: TableRow, key: str) -> Line:
     found, published = row.reproduced.get(key), getattr(row.published, key)
-    return Line(
-        key, _spread(found, len(row.results)), _percent(published), _difference(found and found.mean, published)
-    )
+    return Line(key, _spread(row, key), _percent(published), _difference(found and found.mean, published))
 
 
-def _spread(found: Optional[Spread], of: int) -> str:
+def _spread(row: TableRow, key: str) -> str:
+    found: Optional[Spread] = row.reproduced.get(key)
     if found is None:
         return _NOT_RUN
+    of, over = len(row.results), over_fewer((one.scores.iou for one in row.results if one.scores), key)
     text = f"{found.mean:.1f}" + (f" ± {found.deviation:.1f}" if found.deviation is not None else "")
-    return text if found.seeds == of else f"{text} ({found.seeds} of {of} seeds)"
+    return (text if found.seeds == of else f"{text} ({found.seeds} of {of} seeds)") + over
 
 
 def _difference(value: Optional[float], published: Optional[float]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from gluon_madapt.evaluation.published import published_tables
-from gluon_madapt.evaluation.tables import text_table
+from gluon_madapt.evaluation.tables import over_fewer, text_table
 from gluon_madapt.reproduction.rows import PER_CLASS, TITLES, Row
 from gluon_madapt.stages.records import write_json, write_text
 
@@ -36,6 +36,14 @@ class Line(NamedTuple):
     def values(self, key: str) -> List[float]:
         """Return ``miou``, or ``miou13`` where there is one, of the seeds that were run."""
         return [one.scores[key] for one in self.results if one.scores and key in one.scores]
+
+    def ious(self, key: str) -> List[Dict[str, Optional[float]]]:
+        """Return the IoU by class behind the means of the seeds that were run."""
+        return [one.scores["iou"] for one in self.results if one.scores and key in one.scores]
+
+    def mean(self, key: str) -> str:
+        """Return a mean over the seeds, its deviation, and over how many classes it is if not over all, as text."""
+        return mean_and_deviation(self.values(key), len(self.results)) + over_fewer(self.ious(key), key)
 
     def class_values(self, name: str) -> List[Optional[float]]:
         """Return the IoU of a class for the seeds that were run; None where it is absent."""
@@ -91,7 +99,7 @@ def _plain_table(lines: Sequence[Line]) -> str:
         rows.append(
             (
                 line.row.text,
-                mean_and_deviation(values, len(line.results)),
+                line.mean("miou"),
                 f"{published['miou']:.1f}" if published else "-",
                 _difference(values, published and published["miou"]),
             )
@@ -121,7 +129,7 @@ def _three_rows(line: Line, classes: Sequence[str], means: Dict[str, str]) -> Li
         reproduced.append(f"{statistics.mean(values):.1f}" if values else absent)
         differences.append(_difference(values, published["iou"][name]))
     for key in means:
-        reproduced.append(mean_and_deviation(line.values(key), len(line.results)))
+        reproduced.append(line.mean(key))
         differences.append(_difference(line.values(key), published[key]))
     printed = dict(published, iou=list(published["iou"].values()))
     return [
@@ -190,6 +198,8 @@ def _records(line: Line) -> List[Dict[str, Any]]:
             record[f"{name} published"] = published
             both = reproduced is not None and published is not None
             record[f"{name} difference"] = reproduced - published if both else None
+            if name in ("miou", "miou13") and scores and over_fewer([scores["iou"]], name):
+                record[f"{name} is"] = over_fewer([scores["iou"]], name).strip()
         records.append(record)
     return records
 
@@ -223,7 +233,7 @@ def _json(table: int, lines: Sequence[Line], command: str) -> Dict:
                 "encoder": line.encoder,
                 "departures_from_the_paper": list(line.departures),
                 "published": line.row.published,
-                "reproduced": {key: _spread(line.values(key)) for key in ("miou", "miou13") if line.values(key)},
+                "reproduced": {key: _spread(line, key) for key in ("miou", "miou13") if line.values(key)},
                 "results": [dict(one._asdict(), state="run" if one.scores else NOT_RUN) for one in line.results],
             }
             for line in lines
@@ -232,9 +242,11 @@ def _json(table: int, lines: Sequence[Line], command: str) -> Dict:
     }
 
 
-def _spread(values: Sequence[float]) -> Dict[str, Optional[float]]:
+def _spread(line: Line, key: str) -> Dict[str, Any]:
+    values, over = line.values(key), over_fewer(line.ious(key), key).strip()
     deviation = statistics.stdev(values) if len(values) > 1 else None
-    return {"mean": statistics.mean(values), "deviation": deviation, "seeds": len(values)}
+    spread = {"mean": statistics.mean(values), "deviation": deviation, "seeds": len(values)}
+    return dict(spread, mean_is=over) if over else spread
 
 
 def _quoted(table: int) -> List[Dict]:

@@ -5,6 +5,7 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
 
 from gluon_madapt.config import load_experiment
 from gluon_madapt.errors import FailureError, UserError
+from gluon_madapt.evaluation.tables import over_fewer
 from gluon_madapt.reproduction.jobs import Job, run_jobs
 from gluon_madapt.reproduction.plan import Plan, Step
 from gluon_madapt.reproduction.results import Line, Result
@@ -152,8 +153,8 @@ class Reproduction:
         for plan in self.plans:
             plan.move_aside()
 
-    def run(self, workers: int, on_scored: Callable[[str, float], None]) -> None:
-        """Run what is not done yet; ``on_scored`` is called with the name of each row and its mIoU in percent."""
+    def run(self, workers: int, on_scored: Callable[[str, str], None]) -> None:
+        """Run what is not done yet; ``on_scored`` is called with the name of each row and its mIoU, in words."""
         jobs = []
         for plan in self.plans:
             jobs += plan.jobs({name for name, state in states_of(plan).items() if state.kind == DONE})
@@ -166,7 +167,8 @@ class Reproduction:
                 scores = scores_of(step)
                 if scores is None:
                     raise FailureError(f"{step.scores}: {job.name} ended well, but left no scores of {step.checkpoint}")
-                on_scored(self._titles[step.name], scores["miou"])
+                text = f"{scores['miou']:5.1f} mIoU{over_fewer([scores['iou']])}"
+                on_scored(self._titles[step.name], text)
 
         run_jobs(jobs, workers, on_done)
 

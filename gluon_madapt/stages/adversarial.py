@@ -9,6 +9,7 @@ from typing import Dict, NamedTuple, Optional, Sequence, Tuple
 from mxnet import autograd, nd
 
 from gluon_madapt.config import Adversarial
+from gluon_madapt.data.train_ids import refuse_train_ids
 from gluon_madapt.errors import UserError
 from gluon_madapt.hashing import sha256
 from gluon_madapt.models import Discriminator, Segmenter
@@ -38,6 +39,7 @@ def train_adversarial(run: Run) -> None:
     """
     settings = run.experiment.adversarial
     source = run.loader("source", "adversarial", settings.source_input, settings, labelled=True)
+    refuse_train_ids(run.experiment, "source", source.dataset)
     target = run.loader("target", "adversarial", settings.target_input, settings, labelled=False)
     start = run.start_of_round()
     net = load_segmenter(run, start)

@@ -75,7 +75,9 @@ def scalars(entry: Dict[str, Any]) -> Dict[str, float]:
     """Return the values of a log entry by the names of their curves: losses and rates, or scores in percent."""
     if "val" in entry:
         scores = entry["val"]
-        means = {f"val/{name}": value for name, value in scores.items() if name != "iou"}
-        return {**means, **{f"IoU/{name}": value for name, value in scores["iou"].items() if value is not None}}
+        means = {f"val/{name}": value for name, value in scores.items() if isinstance(value, float)}
+        known = {f"IoU/{name}": value for name, value in scores["iou"].items() if value is not None}
+        fewer = {"val/classes": float(len(known))} if len(known) < len(scores["iou"]) else {}
+        return {**means, **fewer, **known}
     rates = {name: entry[name] for name in _RATES[1:]}
     return {**{f"loss/{name}": value for name, value in entry.items() if name not in _RATES}, **rates}

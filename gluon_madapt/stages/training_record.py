@@ -7,6 +7,7 @@ from typing import Callable, Deque, Dict, List, NamedTuple, Optional, Sequence, 
 from mxnet import nd
 
 from gluon_madapt.errors import FailureError
+from gluon_madapt.evaluation.tables import over_fewer
 from gluon_madapt.progress import in_images_per_second
 from gluon_madapt.stages.team import Losses
 
@@ -105,7 +106,7 @@ class TrainingRecord:
             return []
         facts = [f"{_SHORT_NAMES.get(key, key)} {value:.3f}" for key, value in _means(self._recent).items()]
         facts += [f"lr {self.learning_rate:.2g}", in_images_per_second(self._images_per_second(done))]
-        return [*facts, f"last mIoU {score['miou']:.1f}"] if score else facts
+        return [*facts, f"last mIoU {score['miou']:.1f}{over_fewer([score['iou']])}"] if score else facts
 
     def _images_per_second(self, done: int) -> float:
         return (done - self._start) * self._images / self.seconds
