@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from gluon_madapt.data.image_files import NOT_AN_IMAGE, decode, read_whole, reason
+from gluon_madapt.data.image_headers import orientation_of, upright
 from gluon_madapt.errors import UserError
 from gluon_madapt.labels import KNOWN_IDS, LabelMap, decode_ids
 
@@ -67,7 +68,8 @@ def _read_lossless(path: Path, modes: Tuple[str, ...], expected: str) -> np.ndar
                 raise UserError(f"{path}: is a label image of mode {image.mode}: expected {expected}")
             if image.format in _LOSSY:
                 raise UserError(f"{path}: is a label image of kind {image.format}, which alters ids: expected PNG")
-            return np.asarray(image)
+            image.load()
+            return upright(np.asarray(image), orientation_of(image))
     except NOT_AN_IMAGE as error:
         raise UserError(f"{path}: not readable as a label image ({reason(error, path)})") from None
 
