@@ -1,6 +1,7 @@
 """Reading and writing images; every failure names the file."""
 
 import io
+import re
 import zlib
 from pathlib import Path
 from typing import Iterator, Tuple
@@ -17,9 +18,12 @@ from gluon_madapt.errors import UserError
 # The chunks of a PNG that hold pixels. Of others, libpng may have to say something, on the screen and without a name.
 _PIXELS = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
 _JPEG, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
-# What libjpeg warns of in the header alone: the pixels are what they were.
-_HARMLESS = ("Invalid SOS parameters", "unknown JFIF revision", "bad ICC marker", "Unknown Adobe color transform")
+# What libjpeg warns of that leaves the pixels what they are: metadata, a scan's header, zeros behind the last pixel.
+_ODD_METADATA = ("unknown JFIF revision", "bad ICC marker")
+_ODD_HEADER = "Invalid SOS parameters"
 _PADDED = "extraneous bytes before marker 0xd9"
+# In front of the frame of a JPEG: segments of metadata, and those of them that hold JFIF's note and the colour profile.
+_SEGMENT, _NOTES = re.compile(rb"\xff[\xe0-\xef\xfe]"), (0xE0, 0xE2)
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -126,9 +130,22 @@ def _decode_jpeg(path: Path, data: bytes) -> np.ndarray:
     end = data.rfind(_JPEG_END)
     if damage.endswith(_PADDED) and data[:end].endswith(b"\0"):
         return _decode_jpeg(path, data[:end].rstrip(b"\0") + _JPEG_END)
-    if any(one in damage for one in _HARMLESS):
+    if any(one in damage for one in _ODD_METADATA) and _without_metadata(data) != data:
+        return _decode_jpeg(path, _without_metadata(data))
+    if damage.startswith(_ODD_HEADER):
         return simplejpeg.decode_jpeg(data, "RGB", strict=False)
     raise UserError(f"{path}: not readable as an image: it was cut off or altered ({damage})")
+
+
+def _without_metadata(data: bytes) -> bytes:
+    """Return a JPEG without JFIF's note and the colour profile, which no decoder applies."""
+    kept, place = [data[:2]], 2
+    while _SEGMENT.match(data, place):
+        end = place + 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+        if data[place + 1] not in _NOTES:
+            kept.append(data[place:end])
+        place = end
+    return b"".join(kept) + data[place:]
 
 
 def _decode_other(path: Path, data: bytes) -> np.ndarray:

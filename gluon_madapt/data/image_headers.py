@@ -1,13 +1,15 @@
 """What an image says of itself, without decoding it: its size, and how to turn it upright."""
 
+import ctypes
 import io
+import logging
 import os
 import warnings
 from pathlib import Path
 from typing import BinaryIO, Iterator, List, NamedTuple, Tuple
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from gluon_madapt.errors import UserError
 
@@ -20,6 +22,10 @@ Image.MAX_IMAGE_PIXELS = None
 _LARGEST_SIDE = 1 << 20
 # Whatever Pillow finds odd about metadata does no harm to the pixels.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+logging.getLogger("PIL").setLevel(logging.CRITICAL)
+# What libtiff prints of a damaged file, without its name, Pillow raises as well.
+for _library in Path(Image.__file__).parents[1].glob("pillow.libs/libtiff*"):
+    ctypes.CDLL(str(_library)).TIFFSetErrorHandler(None)
 
 # EXIF's tag for how a camera was held, and its values with the sides swapped.
 _ORIENTATION, _ON_ITS_SIDE = 0x0112, (5, 6, 7, 8)
@@ -51,6 +57,7 @@ def read_header(file: BinaryIO, path: Path) -> Header:
     UserError
         If it is no image, or larger than what is read at all.
     """
+    ImageFile.LOAD_TRUNCATED_IMAGES = False  # GluonCV sets it: the missing part of an image would be black
     try:
         header = _png_header(file) if file.read(len(PNG)) == PNG else _other_header(file)
     except UnidentifiedImageError:
