@@ -12,6 +12,10 @@ from PIL import Image
 from gluon_madapt.data.image_files import read_image
 from gluon_madapt.errors import UserError
 
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::UserWarning:PIL.TiffImagePlugin", "ignore::UserWarning:PIL.JpegImagePlugin"
+)
+
 NOISE = np.random.default_rng(0).integers(0, 60, (160, 256, 3)).astype(np.uint8)
 PICTURE = picture(160, 256) // 2 + NOISE
 JPEGS = {

@@ -1,18 +1,22 @@
 """What a viewer shows upright is read upright: images, labels, and the size that is told without decoding."""
 
 import io
+import subprocess
+import sys
 
 import cv2
 import numpy as np
 import pytest
 from broken_images import encoded
-from conftest import opened
+from conftest import ROOT, opened
 from oriented_images import GREY, KINDS, STORED, chunk, exif, png_with
 from PIL import Image, ImageOps
 
 from gluon_madapt.data.image_files import image_size, read_image
 from gluon_madapt.data.label_files import read_label
 from gluon_madapt.labels import class_set, label_map
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL.TiffImagePlugin")
 
 # EXIF's own, and values that mean nothing: an image of those is shown as it is stored.
 ORIENTATIONS = (*range(1, 9), 0, 9, 255)
@@ -81,6 +85,16 @@ def test_malformed_exif_does_no_harm(kind, what, tmp_path):
     assert image_size(path) == found.shape[1::-1]
     turned = [np.array_equal(found, one) for one in (stored, np.rot90(stored, -1))]
     assert any(turned), "as it is stored, or as the orientation says that was found nevertheless"
+
+
+def test_nothing_is_printed_of_malformed_exif(tmp_path):
+    """In a process of its own: pytest would set other filters of warnings."""
+    program = "from gluon_madapt.data.image_files import read_image; from pathlib import Path\n"
+    for place, exif_bytes in enumerate(MALFORMED.values()):
+        (tmp_path / f"{place}.jpg").write_bytes(encoded(STORED, "JPEG", exif=exif_bytes))
+        program += f"read_image(Path({str(tmp_path)!r}) / '{place}.jpg')\n"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
 
 
 def test_metadata_that_cannot_be_read_does_no_harm(tmp_path, capfd):

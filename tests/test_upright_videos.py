@@ -10,6 +10,7 @@ import pytest
 from broken_images import picture
 from prediction_runs import predict, read
 
+from gluon_madapt.prediction.display_matrix import orientation_of_video
 from gluon_madapt.prediction.video import video_frames
 
 FFMPEG = shutil.which("ffmpeg")
@@ -67,6 +68,28 @@ def test_frames_are_upright(name, suffix, tmp_path):
     found = the_frame(film(tmp_path / f"a{suffix}", matrix))
     assert found.shape == expected.shape
     assert np.abs(found.astype(int) - expected).mean() < 8, "the same picture, to what the codec loses"
+
+
+def test_a_film_may_be_mirrored_as_a_whole(tmp_path):
+    mirrored = MATRICES["mirrored"][0]
+    for of_track, expected in (((1, 0, 0, 1), FRAME[:, ::-1]), (mirrored, FRAME)):
+        found = the_frame(film(tmp_path / "a.mp4", of_track, mirrored))
+        assert np.abs(found.astype(int) - expected).mean() < 8
+
+
+def test_the_matrix_of_a_track_of_sound_does_not_count(tmp_path):
+    def box(kind, content):
+        return struct.pack(">I4s", len(content) + 8, kind) + content
+
+    def track(kind, matrix):
+        return box(b"trak", box(b"tkhd", bytes(40) + nine(*matrix)) + box(b"mdia", box(b"hdlr", bytes(8) + kind)))
+
+    plain, mirrored = MATRICES["none"][0], MATRICES["mirrored"][0]
+    for pictures, expected in ((plain, 1), (mirrored, 4)):
+        for sound in (plain, mirrored):
+            path = tmp_path / "a.mp4"
+            path.write_bytes(box(b"moov", track(b"soun", sound) + track(b"vide", pictures)))
+            assert orientation_of_video(path, 0) == expected
 
 
 @pytest.mark.skipif(not FFMPEG, reason="no ffmpeg here")

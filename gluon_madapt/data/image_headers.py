@@ -30,6 +30,7 @@ for _library in Path(Image.__file__).parents[1].glob("pillow.libs/libtiff*"):
 # EXIF's tag for how a camera was held, and its values with the sides swapped.
 _ORIENTATION, _ON_ITS_SIDE = 0x0112, (5, 6, 7, 8)
 _IMAGE_WIDTH, _IMAGE_LENGTH = 256, 257
+_FIRST_CHUNK = b"\0\0\0\rIHDR"
 # Where a PNG may say how to turn it.
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _KEYWORDS = (b"exif\0", b"Raw profile type exif\0", b"XML:com.adobe.xmp\0")
@@ -119,32 +120,33 @@ def _other_header(file: BinaryIO) -> Header:
 
 def _png_header(file: BinaryIO) -> Header:
     first, *told = _chunks_but_pixels(file)
+    if len(first) < 25:
+        raise EOFError("it was cut off")
     width, height = (int.from_bytes(first[start : start + 4], "big") for start in (8, 12))
     return Header(width, height, _png_orientation(told) if told else 1)
 
 
 def _chunks_but_pixels(file: BinaryIO) -> Iterator[bytes]:
     """Yield the first chunk of a PNG, and all that may say how to turn it: they may lie behind the pixels."""
-    kind, first = b"", True
-    while kind != b"IEND":
-        start = file.read(8)
+    start = file.read(8)
+    if start != _FIRST_CHUNK:
+        raise ValueError("it does not begin with its size")
+    yield start + file.read(13 + 4)
+    start = file.read(8)
+    while len(start) == 8 and start[4:] != b"IEND":
         length, kind = int.from_bytes(start[:4], "big"), start[4:]
-        if len(start) < 8:
-            raise EOFError("it was cut off")
-        if first and (length, kind) != (13, b"IHDR"):
-            raise ValueError("it does not begin with its size")
-        if first or kind == b"eXIf" or kind in _TEXTS:
+        if kind == b"eXIf" or kind in _TEXTS:
             chunk = start + file.read(length + 4)
-            if first or kind == b"eXIf" or chunk[8:].startswith(_KEYWORDS):
+            if kind == b"eXIf" or chunk[8:].startswith(_KEYWORDS):
                 yield chunk
         else:
             file.seek(length + 4, os.SEEK_CUR)
-        first = False
+        start = file.read(8)
 
 
 def _png_orientation(chunks: List[bytes]) -> int:
     """Read the orientation by Pillow from a PNG of one pixel, since it decodes all pixels before it tells."""
-    start = len(PNG) + 25  # behind the first chunk
+    start = len(PNG) + len(_FIRST_CHUNK) + 13 + 4
     try:
         with Image.open(io.BytesIO(_ONE_PIXEL[:start] + b"".join(chunks) + _ONE_PIXEL[start:])) as image:
             return orientation_of(image)
