@@ -48,6 +48,7 @@ setup(
         "pyyaml",  # reads experiments
         "requests",  # asks whether GluonCV's model zoo is within reach
         "setuptools; python_version >= '3.12'",  # its distutils, which MXNet and GluonCV import
+        "simplejpeg>=1.7",  # decodes JPEGs, and tells where they are damaged
         "tqdm",  # progress bars
     ],
     extras_require={

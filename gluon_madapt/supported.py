@@ -25,7 +25,7 @@ LIBRARIES = {
 # What is imported of the packages that setup.py asks for.
 _MODULES = (
     *("PIL", "cv2", "gluoncv", "jinja2", "matplotlib", "mxnet", "numba", "numpy", "packaging", "pydantic"),
-    *("requests", "tqdm", "yaml"),
+    *("requests", "simplejpeg", "tqdm", "yaml"),
 )
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Iterator, Tuple
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from gluon_madapt.data.image_files import NOT_AN_IMAGE, read_whole, reason
+from gluon_madapt.data.image_files import read_whole
+from gluon_madapt.data.image_headers import NOT_AN_IMAGE, orientation_of, reason, upright
 from gluon_madapt.errors import UserError
 
 ONE_CHANNEL = ("1", "L", "LA", "La", "P", "PA")
@@ -62,7 +63,7 @@ def read_numbers(path: Path, modes: Tuple[str, ...], expected: str) -> np.ndarra
     with _opened(path, modes, expected) as image:
         factors = [_FACTORS[one] for one in _packings(image) if one in _FACTORS]
         signed = image.format == "TIFF" and _SIGNED in image.tag_v2.get(_SIGNS, ())
-        pixels = _loaded(image)
+        pixels = upright(_loaded(image), orientation_of(image))
         if pixels.ndim == 3:  # noqa: PLR2004 - with an alpha channel
             _refuse_transparent(path, pixels[..., 1])
             pixels = pixels[..., 0]
@@ -86,10 +87,11 @@ def read_colours(path: Path, expected: str) -> np.ndarray:
         pixels = _loaded(image)
         if image.mode in ("P", "PA"):
             indices = pixels if image.mode == "P" else pixels[..., 0]
-            colours = len(image.getpalette()) // 3
-            if indices.max(initial=0) >= colours:
-                raise UserError(f"{path}: holds index {indices.max()}, and its palette has {colours} colours")
-        red, green, blue, alpha = np.moveaxis(np.asarray(image.convert("RGBA")), -1, 0)
+            known = len(image.getpalette()) // 3
+            if indices.max(initial=0) >= known:
+                raise UserError(f"{path}: holds index {indices.max()}, and its palette has {known} colours")
+        colours = upright(np.asarray(image.convert("RGBA")), orientation_of(image))
+    red, green, blue, alpha = np.moveaxis(colours, -1, 0)
     _refuse_transparent(path, alpha)
     return (red.astype(np.int32) << 16) | (green.astype(np.int32) << 8) | blue
 
@@ -166,7 +168,6 @@ def _bits_of_bmp(image: Image.Image) -> int:
 
 def _loaded(image: Image.Image) -> np.ndarray:
     image.load()
-    ImageOps.exif_transpose(image, in_place=True)
     return np.asarray(image)
 
 

@@ -11,7 +11,9 @@ import cv2
 import numpy as np
 
 from gluon_madapt.atomic import PARTIAL, replace_atomically
+from gluon_madapt.data.image_headers import upright
 from gluon_madapt.errors import UserError
+from gluon_madapt.prediction.display_matrix import orientation_of_video
 
 # Read by OpenCV when it opens a video: what FFmpeg has to say of a damaged one is said here, in one line.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
@@ -52,6 +54,8 @@ def video_facts(path: Path) -> VideoFacts:
 def video_frames(path: Path, every: int = 1) -> Iterator[Tuple[int, np.ndarray]]:
     """Yield the number, from 1, of the first frame and of every ``every``-th one after it, and its (H, W, 3) uint8 RGB.
 
+    Frames are upright, as FFmpeg turns and mirrors them by what the video says.
+
     Raises
     ------
     UserError
@@ -59,6 +63,8 @@ def video_frames(path: Path, every: int = 1) -> Iterator[Tuple[int, np.ndarray]]
     """
     announced, number = video_facts(path).frames, 0
     with _opened(path) as capture:
+        capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)  # builds of OpenCV differ in the default, and none mirrors
+        orientation = orientation_of_video(path, capture.get(cv2.CAP_PROP_ORIENTATION_META))
         while capture.grab():
             number += 1
             if (number - 1) % every:
@@ -66,7 +72,7 @@ def video_frames(path: Path, every: int = 1) -> Iterator[Tuple[int, np.ndarray]]
             whole, frame = capture.retrieve()
             if not whole:
                 raise UserError(f"{path}: frame {number} cannot be decoded")
-            yield number, cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+            yield number, upright(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), orientation)
     if not number or announced - number > _SHORT_BY + _SHARE_SHORT_BY * announced:
         raise UserError(f"{path}: ends after {number} of {announced} frames: it was cut off or is damaged")
 
