@@ -17,6 +17,7 @@ from gluon_madapt.hashing import sha256
 from gluon_madapt.provenance import with_this_code
 from gluon_madapt.proxies import Shares, Thresholds
 from gluon_madapt.stages.checkpoint import versions_behind
+from gluon_madapt.stages.data_warnings import warn_of_data
 from gluon_madapt.stages.map_cache import CACHE, MapCache, Shard
 from gluon_madapt.stages.network_pass import network_pass, open_cache
 from gluon_madapt.stages.proxy_inputs import check_names, readable_target, truth_of
@@ -75,6 +76,7 @@ def make_proxies(
     run = run.alone("make proxies in a process of its own, or give several --shard I/N")
     runs = [run, *(_run_at(run, shares) for shares in dict.fromkeys(also))]
     target, left_out = readable_target(run)
+    warn_of_data(run, "target")
     truth = truth_of(run, target) if audit else None
     check_names(target)
     start = run.checkpoint_of("adversarial")

@@ -5,6 +5,7 @@ from typing import Callable, Dict, Optional
 from gluon_madapt.errors import UserError
 from gluon_madapt.evaluation import evaluate, summary
 from gluon_madapt.models import Segmenter
+from gluon_madapt.stages.data_warnings import warn_of_data
 from gluon_madapt.stages.refreshing import refresh_on_target, refreshing
 from gluon_madapt.stages.run import Run
 
@@ -14,6 +15,7 @@ def scorer_along_the_way(run: Run, stage: str) -> Optional[Callable[[Segmenter],
     if not run.experiment.bookkeeping.eval_every:
         return None
     val = run.dataset("val", labelled=True)
+    warn_of_data(run, "val")
 
     def score(net: Segmenter) -> Dict:
         if not net.quarter._active:  # once: hybridizing again would compile again
@@ -54,6 +56,7 @@ def score_stage(run: Run, net: Segmenter, stage: str, multi_scale: bool) -> Dict
     """Score a finished network on the val split, after refreshing its batch-norm statistics if the config asks."""
     protocol = protocol_of(run, stage, multi_scale)
     val = run.dataset("val", labelled=True)
+    warn_of_data(run, "val", shared=("source", "target"))
     made_from = {"val": val.fingerprint}
     if protocol["refresh"]:
         made_from["target"] = refresh_on_target(run, net, protocol["refresh"]["batches"])
