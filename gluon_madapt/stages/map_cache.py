@@ -19,6 +19,7 @@ from gluon_madapt.archives import DamagedArchiveError, read_archive, write_archi
 from gluon_madapt.atomic import PARTIAL, write_atomically
 from gluon_madapt.errors import UserError
 from gluon_madapt.provenance import code_version
+from gluon_madapt.stages.ownership import is_cache, refuse_other_cache
 from gluon_madapt.stages.records import read_json, write_json
 from gluon_madapt.stages.run import move_aside
 
@@ -121,7 +122,8 @@ class MapCache:
         Raises
         ------
         UserError
-            If it holds maps of other inputs, cannot be written, or another process is at work on the same shard.
+            If it holds maps of other inputs or anything else, cannot be written, or another process is at work on the
+            same shard.
         """
         with self._lock(fcntl.LOCK_SH if shard.count > 1 else fcntl.LOCK_EX):
             if shard.count > 1:
@@ -178,6 +180,7 @@ class MapCache:
         return [key for key, value in self.made_from.items() if before.get(key) != value]
 
     def _claim(self, fresh: bool = False, restart: bool = False) -> None:
+        refuse_other_cache(self.folder)
         record = self.folder / _MADE_FROM
         differing = self._differing()
         if differing and not fresh:
@@ -185,7 +188,7 @@ class MapCache:
                 f"{self.folder}: holds the network's maps of another {' and '.join(differing)}: "
                 "give --fresh to move them aside, or another --cache"
             )
-        if (differing or restart) and self.folder.exists():
+        if (differing or restart) and is_cache(self.folder):
             move_aside(self.folder)
         if not record.exists():
             write_json(record, self.made_from)
