@@ -10,7 +10,7 @@ from gluon_madapt.config import load_experiment
 from gluon_madapt.stages import Run, make_proxies, retrain, train_adversarial, train_source
 
 HOSTILE = ("<img src=x onerror=alert(1)>.png", "\"quote'.png", "ümläut $x^{.png", "a b&amp;.png")
-NAME = "<script>alert(2)</script>"
+NAME = "<script>alert(2)<b>"
 SCORED = "bookkeeping={log_every: 1, eval_every: 1, checkpoint_every: 2}"
 
 _VOID = {"meta", "link", "img", "br"}

@@ -142,10 +142,7 @@ def test_a_class_list_that_is_wrong_is_refused_by_its_key(override, message):
         experiment(override)
 
 
-def test_labels_among_the_images_and_shared_labels_are_refused(folders):
-    inside = f"data.source={{dataset: folder, root: {folders}, labels: {folders}/labels}}"
-    with pytest.raises(UserError, match="would be taken for images"):
-        Run(experiment(TWO, inside)).dataset("source", labelled=True)
+def test_shared_labels_are_refused(folders):
     save(folders / "images" / "one_rgb.png", np.zeros((2, 3, 3), np.uint8))
     save(folders / "labels" / "one_rgb.png", np.zeros((2, 3), np.uint8))
     twins = f"data.source={{dataset: folder, root: {folders}/images, labels: {folders}/labels}}"

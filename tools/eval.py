@@ -11,6 +11,7 @@ from gluon_madapt.hashing import sha256
 from gluon_madapt.provenance import code_version, with_this_code
 from gluon_madapt.stages.checkpoint import Checkpoint, network_arrays, write_checkpoint
 from gluon_madapt.stages.networks import load_any_segmenter
+from gluon_madapt.stages.ownership import refuse_other_scores
 from gluon_madapt.stages.records import write_json
 from gluon_madapt.stages.scoring import in_words, score_stage
 from gluon_madapt.stages.trained import description_of
@@ -40,6 +41,11 @@ def main(arguments):
     path = parsed.checkpoint or run.checkpoint_of(parsed.stage or run.last_stage(STAGES))
     net, checkpoint = load_any_segmenter(run, path)
     stage = parsed.stage or checkpoint.meta["stage"]
+    out = parsed.out
+    if not (out or parsed.checkpoint):  # of the run's own model: for its report
+        out = run.folder / "scores" / f"{stage}{'_multi_scale' * parsed.multi_scale}.json"
+    if out:
+        refuse_other_scores(out)
     scores = score_stage(run, net, stage, parsed.multi_scale)
     scores.update(
         checkpoint=str(path),
@@ -51,9 +57,6 @@ def main(arguments):
     )
     print(f"{path}, {in_words(scores['protocol'])}, {scores['images']} images, in percent")
     print(score_table(scores))
-    out = parsed.out
-    if not (out or parsed.checkpoint):  # of the run's own model: for its report
-        out = run.folder / "scores" / f"{stage}{'_multi_scale' * parsed.multi_scale}.json"
     if out:
         write_json(out, scores)
     if parsed.save:

@@ -52,6 +52,7 @@ def main(arguments):
     from gluon_madapt.reproduction.results import markdown, write_table  # noqa: PLC0415
     from gluon_madapt.reproduction.rows import CONFIGS  # noqa: PLC0415
     from gluon_madapt.reproduction.table import Reproduction  # noqa: PLC0415
+    from gluon_madapt.stages.ownership import refuse_other_page  # noqa: PLC0415
 
     configs = options.configs or [ROOT / "configs" / f"{name}.yaml" for name in CONFIGS[options.table]]
     reproduction = Reproduction(
@@ -76,6 +77,7 @@ def main(arguments):
     if in_the_way:
         raise UserError("; ".join(in_the_way))
     out = options.out or default_out(reproduction, options)
+    refuse_other_page(out / REPORT)
     began = time.time()
 
     def write():

@@ -1,5 +1,6 @@
 """The sections of an experiment: every setting with its type and its range."""
 
+import os
 import re
 from collections import Counter
 from typing import Dict, Literal, Optional, Tuple, Union
@@ -33,6 +34,9 @@ _Side = Annotated[int, Field(ge=_SMALLEST, le=1 << 16)]
 
 # Train ids are bytes, and 255 is of none.
 _MOST_CLASSES = 255
+
+# Bytes that file systems allow in the name of a folder.
+_LONGEST_NAME = 255
 
 _Device = Annotated[str, Field(pattern=r"^[cg]pu\(\d+\)$")]
 
@@ -227,7 +231,7 @@ class Experiment(_Section):
     of GTA5 to Cityscapes, the 16 of SYNTHIA to Cityscapes, or a list of one's own in the order of their train ids.
     """
 
-    name: str = Field(min_length=1)
+    name: str
     devices: Union[Literal["auto"], Tuple[_Device, ...]] = "auto"
     seed: int = Field(ge=0, lt=2**31)
     classes: _or_list(Literal[16, 19], Tuple[OwnClass, ...])
@@ -239,6 +243,15 @@ class Experiment(_Section):
     retrain: Retrain
     evaluation: Evaluation
     bookkeeping: Bookkeeping
+
+    @field_validator("name")
+    @classmethod
+    def _of_a_folder(cls, name):
+        if not name.strip() or name in (".", "..") or re.search(r"[/\\\x00-\x1f\x7f\ud800-\udc7f\udd00-\udfff]", name):
+            raise ValueError("expected the name of a folder, which is made in runs/: without slashes, as in my-town")
+        if len(os.fsencode(name)) > _LONGEST_NAME:
+            raise ValueError(f"expected the name of a folder, of {_LONGEST_NAME} bytes at most")
+        return name
 
     @field_validator("devices")
     @classmethod

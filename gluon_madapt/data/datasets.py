@@ -12,7 +12,7 @@ from gluon_madapt.data.contents import size_reader
 from gluon_madapt.data.fingerprints import Fingerprint, fingerprint_of
 from gluon_madapt.data.image_files import read_image
 from gluon_madapt.data.label_files import read_label, read_train_ids
-from gluon_madapt.data.layouts import LAYOUTS, Sample, find_samples
+from gluon_madapt.data.layouts import LAYOUTS, Sample, find
 from gluon_madapt.errors import UserError
 from gluon_madapt.labels import KNOWN_IDS, LabelMap
 from gluon_madapt.threads import in_threads
@@ -111,9 +111,10 @@ def open_dataset(data: Data, labels: Optional[LabelMap] = None, keep_broken: boo
         raise UserError(f"{root}: no such folder: expected {data.dataset}, that is {LAYOUTS[data.dataset]}")
     if data.dataset != "cityscapes" and data.split != "train":
         raise UserError(f"split {data.split} of {root}: dataset {data.dataset} has no splits: leave data's split out")
-    pairs = find_samples(data)
+    pairs, left_out = find(data)
     if not pairs:
         expected = LAYOUTS[data.dataset] + (f", named *{data.image_suffix}" if data.image_suffix else "")
+        expected += f"; left out: {left_out}" if str(left_out) else ""
         raise UserError(f"{root}: holds no images of {data.dataset} {data.split}: expected {expected}")
     if labels is None:
         return Dataset([one._replace(label=None) for one in pairs], _undecoded)

@@ -1,12 +1,14 @@
 """The layouts of data sets on disk: which files are images, and where the label of each lies."""
 
+import os
 from pathlib import Path
-from typing import List, NamedTuple, Optional
+from typing import Dict, Iterator, List, NamedTuple, Optional, Set
 
 from gluon_madapt.config import Data
+from gluon_madapt.data.kinds import IMAGE_SUFFIXES, LeftOut, is_image, why_not_read
+from gluon_madapt.data.listing import files_below, is_hidden
 from gluon_madapt.errors import UserError
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 LAYOUTS = {
     "gta5": "images/*.png and labels/*.png",
     "synthia": "RGB/*.png and GT/LABELS/*.png",
@@ -24,76 +26,177 @@ class Sample(NamedTuple):
     label: Optional[Path]
 
 
+class Found(NamedTuple):
+    """What there is of a data set: its samples, and the files among its images that are none."""
+
+    samples: List[Sample]
+    left_out: LeftOut
+
+
+class _Layout(NamedTuple):
+    """Where images lie and how they end; how deep they lie, None for any depth; and the same of their labels."""
+
+    images: Path
+    image_suffix: str
+    depth: Optional[int]
+    labels: Optional[Path]
+    label_suffix: str
+
+
 def find_samples(data: Data) -> List[Sample]:
     """List the samples of a data set in the order of their names; labels are named whether they are there or not."""
-    return _FINDERS[data.dataset](data)
+    return find(data).samples
+
+
+def find(data: Data) -> Found:
+    """List the samples of a data set as `find_samples`, and what else lies there that may be meant as one.
+
+    The case of letters in the file type does not matter: ``.PNG`` is ``.png``.
+
+    Raises
+    ------
+    UserError
+        If an image would be its own label, or could have one of two; or as `files_below`.
+    """
+    layout = _layout_of(data)
+    candidates, others = [], []
+    for path in files_below(layout.images, without=_labels_inside(layout)):
+        (candidates if _is_sample(path, layout) else others).append(path)
+    labels, plain = _Labels(layout), _Plain()
+    pairs = [Sample(path.relative_to(layout.images).as_posix(), path, labels.of(path)) for path in candidates]
+    taken: Set[Path] = set()
+    if layout.labels and (_lies_in(layout.labels, layout.images) or _lies_in(layout.images, layout.labels)):
+        taken = {plain(one.label) for one in pairs if plain(one.label) != plain(one.image)}
+        taken |= {plain(one.image) for one in pairs if _is_named_as_label(one.image, layout)}
+        pairs = [one for one in pairs if plain(one.image) not in taken]
+        _refuse_own_labels([one for one in pairs if plain(one.label) == plain(one.image)])
+        others = [path for path in others if plain(path) not in taken]
+    left_out = LeftOut()
+    for path in others:
+        left_out.add(path, _why_not(path, layout))
+    return Found(pairs, left_out)
 
 
 def orphaned_labels(data: Data) -> List[Path]:
     """Return the label files of a dataset, in its own layout, that belong to no image."""
-    known = {sample.label for sample in find_samples(data)}
-    if data.dataset == "folder":
-        there = Path(data.labels).rglob(f"*{data.label_suffix}") if data.labels else ()
-    else:
-        folder, pattern = _LABELS[data.dataset]
-        there = (Path(data.root) / folder.format(split=data.split)).glob(pattern)
-    return sorted(set(there) - known)
+    layout = _layout_of(data)
+    if not layout.labels:
+        return []
+    samples = find_samples(data)
+    plain = _Plain()
+    known = {plain(path) for sample in samples for path in (sample.label, sample.image)}
+    there = (path for path in files_below(layout.labels) if _ends(path.name, layout.label_suffix))
+    return [path for path in there if plain(path) not in known and _fits_depth(path, layout.labels, layout.depth)]
 
 
-def _pairs_gta5(data: Data) -> List[Sample]:
+def _layout_of(data: Data) -> _Layout:
     root = Path(data.root)
-    return [Sample(p.name, p, root / "labels" / p.name) for p in sorted((root / "images").glob("*.png"))]
+    if data.dataset == "gta5":
+        return _Layout(root / "images", ".png", 1, root / "labels", ".png")
+    if data.dataset == "synthia":
+        return _Layout(root / "RGB", ".png", 1, root / "GT" / "LABELS", ".png")
+    if data.dataset == "cityscapes":
+        images, labels = (root / kind / data.split for kind in ("leftImg8bit", "gtFine"))
+        return _Layout(images, "_leftImg8bit.png", 2, labels, "_gtFine_labelIds.png")
+    return _Layout(root, data.image_suffix, None, data.labels and Path(data.labels), data.label_suffix)
 
 
-def _pairs_synthia(data: Data) -> List[Sample]:
-    root = Path(data.root)
-    return [Sample(p.name, p, root / "GT" / "LABELS" / p.name) for p in sorted((root / "RGB").glob("*.png"))]
+def _is_sample(path: Path, layout: _Layout) -> bool:
+    fits = _ends(path.name, layout.image_suffix) and _fits_depth(path, layout.images, layout.depth)
+    return fits and is_image(path)
 
 
-def _pairs_cityscapes(data: Data) -> List[Sample]:
-    images = Path(data.root) / "leftImg8bit" / data.split
-    suffix = "_leftImg8bit.png"
-    samples = []
-    for path in sorted(images.glob("*/*" + suffix)):
-        name = path.relative_to(images)
-        folder = Path(data.root) / "gtFine" / data.split / name.parent
-        samples.append(Sample(name.as_posix(), path, folder / (path.name[: -len(suffix)] + "_gtFine_labelIds.png")))
-    return samples
+def _is_named_as_label(path: Path, layout: _Layout) -> bool:
+    """Tell whether a file that ends as images do ends as labels do, which says more."""
+    longer = len(layout.label_suffix) > len(layout.image_suffix or path.suffix)
+    return longer and _ends(path.name, layout.label_suffix)
 
 
-def _pairs_folder(data: Data) -> List[Sample]:
-    root, labels = Path(data.root), data.labels and Path(data.labels)
-    if labels and root.resolve() in (labels.resolve(), *labels.resolve().parents):
+def _why_not(path: Path, layout: _Layout) -> str:
+    if not is_image(path):
+        return why_not_read(path)
+    if not _ends(path.name, layout.image_suffix):
+        return f"images that are not named *{layout.image_suffix}"
+    return "images in folders where this data set has none"
+
+
+def _fits_depth(path: Path, root: Path, depth: Optional[int]) -> bool:
+    return depth is None or len(path.relative_to(root).parts) == depth
+
+
+def _ends(name: str, suffix: str) -> bool:
+    return _folded(name).endswith(_folded(suffix))
+
+
+def _folded(name: str) -> str:
+    """Return a name with its file type in small letters."""
+    stem, dot, kind = name.rpartition(".")
+    return f"{stem}{dot}{kind.lower()}" if dot else name
+
+
+class _Labels:
+    """Finds the label of an image, whatever the case of its file type; each folder is listed once."""
+
+    def __init__(self, layout: _Layout):
+        self._layout = layout
+        self._names: Dict[Path, Dict[str, List[str]]] = {}
+
+    def of(self, image: Path) -> Optional[Path]:
+        layout = self._layout
+        if not layout.labels:
+            return None
+        stem = image.name[: -len(layout.image_suffix or image.suffix)]
+        folder, name = layout.labels / image.relative_to(layout.images).parent, f"{stem}{layout.label_suffix}"
+        there = self._there(folder).get(_folded(name), [name])
+        if len(there) > 1:
+            raise UserError(
+                f"{folder / there[0]} and {folder / there[1]}: either could be the label of {image}: remove one of them"
+            )
+        return folder / there[0]
+
+    def _there(self, folder: Path) -> Dict[str, List[str]]:
+        if folder not in self._names:
+            names = self._names[folder] = {}
+            for name in sorted(_names_in(folder)):
+                names.setdefault(_folded(name), []).append(name)
+        return self._names[folder]
+
+
+def _names_in(folder: Path) -> Iterator[str]:
+    try:
+        return (name for name in os.listdir(folder) if not is_hidden(name))  # noqa: PTH208 - names alone
+    except OSError:  # labels may not be needed; where they are, a missing one is named
+        return iter(())
+
+
+def _refuse_own_labels(samples: List[Sample]) -> None:
+    if samples:
         raise UserError(
-            f"{labels}: the labels lie in {root}, and would be taken for images: name the folder of the images alone"
+            f"{samples[0].image}: would be its own label ({len(samples)} such in all), as labels lie among images: "
+            "set image_suffix and label_suffix to how their names end"
         )
-    samples = []
-    found = (path for path in root.rglob("*") if path.name.endswith(data.image_suffix) and is_image(path))
-    for path in sorted(found):
-        name = path.relative_to(root)
-        stem = name.name[: -len(data.image_suffix or name.suffix)]
-        label = labels / name.parent / f"{stem}{data.label_suffix}" if labels else None
-        samples.append(Sample(name.as_posix(), path, label))
-    return samples
 
 
-def is_image(path: Path) -> bool:
-    """Tell whether a path is of an image, by its suffix."""
-    # A link to nothing is listed as well: it is an error when it is read, rather than an image that is silently missed.
-    return path.suffix.lower() in IMAGE_SUFFIXES and (path.is_file() or path.is_symlink())
+def _labels_inside(layout: _Layout) -> Optional[Path]:
+    """Return the folder of the labels if it lies in that of the images, and is not that itself."""
+    if layout.labels and _lies_in(layout.labels, layout.images) and not _lies_in(layout.images, layout.labels):
+        return layout.labels
+    return None
 
 
-_FINDERS = {
-    "gta5": _pairs_gta5,
-    "synthia": _pairs_synthia,
-    "cityscapes": _pairs_cityscapes,
-    "folder": _pairs_folder,
-}
+def _lies_in(folder: Path, other: Path) -> bool:
+    real = Path(os.path.realpath(other))
+    return real in (Path(os.path.realpath(folder)), *Path(os.path.realpath(folder)).parents)
 
 
-# Where the labels of a dataset lie below its root, and how they are called.
-_LABELS = {
-    "gta5": ("labels", "*.png"),
-    "synthia": ("GT/LABELS", "*.png"),
-    "cityscapes": ("gtFine/{split}", "*/*_gtFine_labelIds.png"),
-}
+class _Plain:
+    """Returns a path without links in its folder, to compare it with others; each folder is looked up once."""
+
+    def __init__(self) -> None:
+        self._real: Dict[Path, Path] = {}
+
+    def __call__(self, path: Path) -> Path:
+        folder = path.parent
+        if folder not in self._real:
+            self._real[folder] = Path(os.path.realpath(folder))
+        return self._real[folder] / path.name

@@ -10,7 +10,10 @@ from gluon_madapt.hashing import sha256
 from gluon_madapt.models.weights import load_imagenet
 from gluon_madapt.models.zoo import imagenet_file
 from gluon_madapt.stages import Run
+from gluon_madapt.stages.map_cache import CACHE
 from gluon_madapt.stages.networks import new_segmenter
+from gluon_madapt.stages.ownership import refuse_other_cache, refuse_other_stage
+from gluon_madapt.stages.run import STAGES
 
 
 def examine(run: Run, full: bool = False) -> Iterator[Finding]:
@@ -29,6 +32,7 @@ def examine(run: Run, full: bool = False) -> Iterator[Finding]:
     yield from _guarded("training", _examine_trainings(run))
     for which in ("source", "target", "val"):
         yield from _guarded(f"data.{which}", examine_images(run, which, full))
+    yield from _guarded("run folder", _examine_folders(run))
     yield from _guarded("disk", examine_disk(run))
 
 
@@ -38,6 +42,14 @@ def _guarded(what: str, findings: Iterator[Finding]) -> Iterator[Finding]:
         yield from findings
     except UserError as error:
         yield Finding(ERROR, what, str(error))
+
+
+def _examine_folders(run: Run) -> Iterator[Finding]:
+    """Try what the stages would refuse to write to; say nothing where they would not."""
+    for stage in STAGES:
+        refuse_other_stage(run.folder / stage)
+    refuse_other_cache(run.folder / CACHE)
+    yield from ()
 
 
 def _examine_weights(run: Run) -> Iterator[Finding]:

@@ -1,11 +1,12 @@
 """Examining the images and labels of a data set."""
 
 from collections import Counter
-from typing import Iterator, List, Optional, Sequence
+from typing import Iterator, Optional, Sequence
 
 import numpy as np
 
 from gluon_madapt.data import Dataset
+from gluon_madapt.data.kinds import few
 from gluon_madapt.data.layouts import orphaned_labels
 from gluon_madapt.data.published import COUNTS, SIZES
 from gluon_madapt.data.train_ids import train_ids_in
@@ -13,6 +14,7 @@ from gluon_madapt.doctor.findings import ERROR, OK, WARNING, Finding
 from gluon_madapt.errors import UserError
 from gluon_madapt.labels import IGNORE
 from gluon_madapt.stages import Run
+from gluon_madapt.stages.data_warnings import set_warnings, shared_with_val
 from gluon_madapt.threads import in_threads
 
 # How many samples are read where not all of them are, spread evenly over the data set.
@@ -40,13 +42,18 @@ def examine_images(run: Run, which: str, full: bool) -> Iterator[Finding]:
     else:
         yield Finding(OK, what, found)
     if dataset.skipped:
-        named = _few(dataset.skipped)
+        named = few(dataset.skipped)
         yield Finding(
             WARNING, what, f"{len(dataset.skipped)} pairs are left out, image and label differ in size: {named}"
         )
     orphans = orphaned_labels(data) if labelled else []
     if orphans:
-        yield Finding(WARNING, what, f"{len(orphans)} labels have no image: {_few([str(one) for one in orphans])}")
+        yield Finding(WARNING, what, f"{len(orphans)} labels have no image: {few(orphans)}")
+    for text in set_warnings(run, which):
+        yield Finding(WARNING, what, text)
+    for other in ("source", "target") if which == "val" else ():
+        for text in shared_with_val(run, other):
+            yield Finding(WARNING, what, text)
     yield from _read(run, what, dataset, labelled, full, SIZES.get(data.dataset))
 
 
@@ -109,7 +116,3 @@ class _Seen:
             self.size = (width, height)
         except UserError as error:
             self.error = error
-
-
-def _few(names: List[str]) -> str:
-    return ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")

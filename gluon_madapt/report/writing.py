@@ -13,6 +13,7 @@ from gluon_madapt.report.run_section import RunSection, run_section
 from gluon_madapt.report.stored import TableFile, read_stored
 from gluon_madapt.report.table_view import TableView, table_view
 from gluon_madapt.reproduction.table import Reproduction
+from gluon_madapt.stages.ownership import refuse_other_page
 from gluon_madapt.stages.records import write_text
 from gluon_madapt.stages.run import Run
 
@@ -54,8 +55,9 @@ def write_report(
     Raises
     ------
     UserError
-        If it cannot be written, or a wanted image is not there.
+        If it cannot be written, something else is in its place, or a wanted image is not there.
     """
+    refuse_other_page(out)
     problems: List[str] = []
     album = Album(out.with_suffix(""))
     if wanted:

@@ -11,6 +11,12 @@ from gluon_madapt.config import Experiment, load_experiment, stated_settings
 from gluon_madapt.reproduction.jobs import Job
 from gluon_madapt.reproduction.rows import Row
 from gluon_madapt.stages.map_cache import CACHE
+from gluon_madapt.stages.ownership import (
+    is_free,
+    refuse_other_cache,
+    refuse_other_score_folder,
+    refuse_other_stage,
+)
 from gluon_madapt.stages.proxies import settings_folder, shares_of
 from gluon_madapt.stages.run import CHECKPOINT, STAGE_TOOLS, STAGES, Run, move_aside
 
@@ -147,11 +153,20 @@ class Plan:
         return step.run.folder == settings_folder(self.folder, shares_of(step.run.experiment))
 
     def move_aside(self) -> None:
-        """Make way for a fresh start: rename the folders of all stages, of the network's passes and of the scores."""
-        for step in self.steps.values():
-            for name in (step.stage, CACHE, "scores"):
-                if (step.run.folder / name).exists():
-                    move_aside(step.run.folder / name)
+        """Make way for a fresh start: rename the folders of all stages, of the network's passes and of the scores.
+
+        Raises
+        ------
+        UserError
+            If any of them holds something else; then none is renamed.
+        """
+        checks = {CACHE: refuse_other_cache, "scores": refuse_other_score_folder}
+        names = [(step.run.folder, name) for step in self.steps.values() for name in (step.stage, *checks)]
+        for folder, name in names:  # all of them, before any is moved
+            checks.get(name, refuse_other_stage)(folder / name)
+        for folder, name in names:
+            if not is_free(folder / name):
+                move_aside(folder / name)
 
     def _add_stage(self, variant: str, stage: str, number: int = 1) -> str:
         """Plan a stage, of a round of proxies, and all before it; return its step's name."""

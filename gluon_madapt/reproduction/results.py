@@ -9,6 +9,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 from gluon_madapt.evaluation.published import published_tables
 from gluon_madapt.evaluation.tables import over_fewer, text_table
 from gluon_madapt.reproduction.rows import PER_CLASS, TITLES, Row
+from gluon_madapt.stages.ownership import refuse_other_table
 from gluon_madapt.stages.records import write_json, write_text
 
 NOT_RUN = "not run"
@@ -51,7 +52,14 @@ class Line(NamedTuple):
 
 
 def write_table(table: int, lines: Sequence[Line], folder: Path, command: str) -> str:
-    """Write ``table-N.md``, ``.csv`` and ``.json``; return the Markdown."""
+    """Write ``table-N.md``, ``.csv`` and ``.json``; return the Markdown.
+
+    Raises
+    ------
+    UserError
+        If they cannot be written, or files of these names hold something else.
+    """
+    refuse_other_table(table, folder)
     text = markdown(table, lines, command)
     write_text(folder / f"table-{table}.md", text)
     write_text(folder / f"table-{table}.csv", _csv(table, lines))

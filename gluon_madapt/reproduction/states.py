@@ -14,6 +14,7 @@ from gluon_madapt.errors import UserError
 from gluon_madapt.reproduction.plan import Plan, Step
 from gluon_madapt.stages.beginnings import was_begun
 from gluon_madapt.stages.checkpoint import previous_checkpoint
+from gluon_madapt.stages.ownership import refuse_other_stage
 from gluon_madapt.stages.proxies import METRICS
 from gluon_madapt.stages.records import read_json
 from gluon_madapt.stages.run import CHECKPOINT, Run
@@ -107,6 +108,7 @@ def _state(plan: Plan, step: Step, ready: bool) -> State:
     if step.scores:
         return State(DONE if scores_of(step) else TO_RUN)
     folder = step.run.folder / step.stage
+    refuse_other_stage(folder)
     begun = was_begun(folder)  # otherwise there is nothing to compare, and no image need be read
     changes = step.run.changes(step.stage, _inputs(plan, step) if ready and begun else {})
     if changes:

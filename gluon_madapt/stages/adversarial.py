@@ -22,6 +22,7 @@ from gluon_madapt.models.objectives import (
     TargetTerm,
 )
 from gluon_madapt.stages.checkpoint import versions_behind
+from gluon_madapt.stages.data_warnings import warn_of_data
 from gluon_madapt.stages.discriminators import DiscriminatorStep, discriminator_trainers
 from gluon_madapt.stages.loop import Loop
 from gluon_madapt.stages.networks import load_segmenter, new_discriminators
@@ -41,6 +42,7 @@ def train_adversarial(run: Run) -> None:
     source = run.loader("source", "adversarial", settings.source_input, settings, labelled=True)
     refuse_train_ids(run.experiment, "source", source.dataset)
     target = run.loader("target", "adversarial", settings.target_input, settings, labelled=False)
+    warn_of_data(run, "source", "target")
     start = run.start_of_round()
     net = load_segmenter(run, start)
     discriminators = new_discriminators(run, settings.discriminators, net.mid_channels)

@@ -20,6 +20,7 @@ from gluon_madapt.atomic import PARTIAL, write_atomically
 from gluon_madapt.data.fingerprints import in_older_form, is_same
 from gluon_madapt.errors import UserError
 from gluon_madapt.provenance import code_version
+from gluon_madapt.stages.ownership import is_cache, refuse_other_cache
 from gluon_madapt.stages.records import read_json, write_json
 from gluon_madapt.stages.run import move_aside
 
@@ -122,7 +123,8 @@ class MapCache:
         Raises
         ------
         UserError
-            If it holds maps of other inputs, cannot be written, or another process is at work on the same shard.
+            If it holds maps of other inputs or anything else, cannot be written, or another process is at work on the
+            same shard.
         """
         with self._lock(fcntl.LOCK_SH if shard.count > 1 else fcntl.LOCK_EX):
             if shard.count > 1:
@@ -186,13 +188,14 @@ class MapCache:
         return [key for key, value in self.made_from.items() if not is_same(before.get(key), value)]
 
     def _claim(self, fresh: bool = False, restart: bool = False) -> None:
+        refuse_other_cache(self.folder)
         differing = self._differing()
         if differing and not fresh:
             raise UserError(
                 f"{self.folder}: holds the network's maps of another {' and '.join(differing)}: "
                 "give --fresh to move them aside, or another --cache"
             )
-        if (differing or restart) and self.folder.exists():
+        if (differing or restart) and is_cache(self.folder):
             move_aside(self.folder)
         self.record()
 

@@ -17,8 +17,10 @@ from gluon_madapt.hashing import sha256
 from gluon_madapt.provenance import with_this_code
 from gluon_madapt.proxies import Shares, Thresholds
 from gluon_madapt.stages.checkpoint import versions_behind
+from gluon_madapt.stages.data_warnings import warn_of_data
 from gluon_madapt.stages.map_cache import CACHE, MapCache, Shard
 from gluon_madapt.stages.network_pass import network_pass, open_cache
+from gluon_madapt.stages.ownership import refuse_other_cache
 from gluon_madapt.stages.proxy_inputs import check_names, readable_target, truth_of
 from gluon_madapt.stages.proxy_labels import LABELS, Labelling, Truth, audit_labels, label_all
 from gluon_madapt.stages.records import read_json, write_json
@@ -75,12 +77,14 @@ def make_proxies(
     run = run.alone("make proxies in a process of its own, or give several --shard I/N")
     runs = [run, *(_run_at(run, shares) for shares in dict.fromkeys(also))]
     target, left_out = readable_target(run)
+    warn_of_data(run, "target")
     truth = truth_of(run, target) if audit else None
     check_names(target)
     start = run.checkpoint_of("adversarial")
     inputs = {"checkpoint": sha256(start), "images": target.fingerprint}
     maps = open_cache(run, start, target, cache or run.folder / CACHE, inputs)
     _check_shares(runs, start, maps)
+    refuse_other_cache(maps.folder)
     if shard:
         _run_shard(run, start, target, maps, shard)
         return

@@ -6,6 +6,7 @@ from gluon_madapt.data import Dataset, proxy_dataset
 from gluon_madapt.errors import UserError
 from gluon_madapt.hashing import sha256
 from gluon_madapt.models import Segmenter
+from gluon_madapt.stages.data_warnings import warn_of_data
 from gluon_madapt.stages.networks import imagenet_segmenter, load_segmenter, new_segmenter
 from gluon_madapt.stages.proxies import LABELS, METRICS
 from gluon_madapt.stages.proxy_labels import Labelling
@@ -27,6 +28,7 @@ def retrain(run: Run) -> None:
     target = run.dataset("target", labelled=False).without(metrics.get("left_out", ()))
     proxies = proxy_dataset(target, labels, len(run.classes))
     loader = run.loader_of(proxies, "retrain/target", settings.input, settings, labelled=True)
+    warn_of_data(run, "target")
     net, start = _initial_segmenter(run)
     if "labels_sha256" not in metrics:
         raise UserError(

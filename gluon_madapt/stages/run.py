@@ -17,6 +17,7 @@ from gluon_madapt.labels import ClassSet
 from gluon_madapt.stages.beginnings import changes_since, note_beginning, was_begun
 from gluon_madapt.stages.checkpoint import read_meta
 from gluon_madapt.stages.devices import contexts_of
+from gluon_madapt.stages.ownership import is_stage, refuse_other_stage
 from gluon_madapt.stages.team import Team
 from gluon_madapt.workers import is_one_of_several
 
@@ -134,13 +135,14 @@ class Run:
         ------
         UserError
             If the stage was begun with other settings or from other inputs, if another process is at work on it, or if
-            the folder cannot be written.
+            the folder cannot be written or holds what no stage has left.
         """
         folder = self.folder / stage
         inputs = dict(inputs, workers=str(self.team.workers))
         if self.team.leads:
             self.lock(stage)
-            if folder.exists() and self.fresh:
+            refuse_other_stage(folder)
+            if self.fresh and is_stage(folder):
                 move_aside(folder)
             self.refuse_changes(stage, inputs)
             note_beginning(folder, self.experiment, inputs)

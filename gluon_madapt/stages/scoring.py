@@ -6,6 +6,7 @@ from gluon_madapt.data.train_ids import refuse_train_ids
 from gluon_madapt.errors import UserError
 from gluon_madapt.evaluation import evaluate, summary
 from gluon_madapt.models import Segmenter
+from gluon_madapt.stages.data_warnings import warn_of_data
 from gluon_madapt.stages.refreshing import refresh_on_target, refreshing
 from gluon_madapt.stages.run import Run
 
@@ -16,6 +17,7 @@ def scorer_along_the_way(run: Run, stage: str) -> Optional[Callable[[Segmenter],
         return None
     val = run.dataset("val", labelled=True)
     refuse_train_ids(run.experiment, "val", val)
+    warn_of_data(run, "val")
 
     def score(net: Segmenter) -> Dict:
         if not net.quarter._active:  # once: hybridizing again would compile again
@@ -64,6 +66,7 @@ def score_stage(run: Run, net: Segmenter, stage: str, multi_scale: bool) -> Dict
     protocol = protocol_of(run, stage, multi_scale)
     val = run.dataset("val", labelled=True)
     refuse_train_ids(run.experiment, "val", val)
+    warn_of_data(run, "val", shared=("source", "target"))
     made_from = {"val": val.fingerprint}
     if protocol["refresh"]:
         made_from["target"] = refresh_on_target(run, net, protocol["refresh"]["batches"])
