@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from gluon_madapt.evaluation.published import published_tables
-from gluon_madapt.evaluation.tables import over_fewer, text_table
+from gluon_madapt.evaluation.tables import NOT_RUN, mean_and_deviation, over_fewer, text_table
 from gluon_madapt.reproduction.rows import PER_CLASS, TITLES, Row
 from gluon_madapt.stages.ownership import refuse_other_table
 from gluon_madapt.stages.records import write_json, write_text
 
-NOT_RUN = "not run"
 # Departures from the paper that are listed before it is said how many more there are.
 _LISTED = 8
 
@@ -65,17 +64,6 @@ def write_table(table: int, lines: Sequence[Line], folder: Path, command: str) -
     write_text(folder / f"table-{table}.csv", _csv(table, lines))
     write_json(folder / f"table-{table}.json", _json(table, lines, command))
     return text
-
-
-def mean_and_deviation(values: Sequence[float], of: int) -> str:
-    """Return "36.2 ± 0.5", with the sample standard deviation of two values or more, or "not run".
-
-    ``of`` is the number of seeds; "(2 of 3 seeds)" follows where some were not run.
-    """
-    if not values:
-        return NOT_RUN
-    text = f"{statistics.mean(values):.1f}" + (f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else "")
-    return text if len(values) == of else f"{text} ({len(values)} of {of} seeds)"
 
 
 def markdown(table: int, lines: Sequence[Line], command: str) -> str:
