@@ -49,13 +49,15 @@ def main(arguments):
         trained_by=checkpoint.meta.get("code"),
         scored_by=code_version(),
     )
-    print(f"{path}, {in_words(scores['protocol'])}, {scores['images']} images, in percent")
-    print(score_table(scores))
     out = parsed.out
     if not (out or parsed.checkpoint):  # of the run's own model: for its report
         out = run.folder / "scores" / f"{stage}{'_multi_scale' * parsed.multi_scale}.json"
-    if out:
-        write_json(out, scores)
+    try:
+        if out:
+            write_json(out, scores)
+    finally:  # whichever fails, the other has them
+        print(f"{path}, {in_words(scores['protocol'])}, {scores['images']} images, in percent")
+        print(score_table(scores), flush=True)
     if parsed.save:
         save_as_scored(parsed.save, run, net, stage, checkpoint.meta)
 

@@ -84,8 +84,8 @@ def main(arguments):
     def on_scored(row, miou):
         seconds = round(time.time() - began)
         passed = f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
-        print(f"[{passed}] {row:<50} {miou:5.1f} mIoU", flush=True)
         write()
+        print(f"[{passed}] {row:<50} {miou:5.1f} mIoU", flush=True)
 
     write()
     reproduction.run(options.jobs, on_scored)

@@ -13,6 +13,7 @@ from gluon_madapt.data.label_files import read_label, read_train_ids
 from gluon_madapt.data.layouts import LAYOUTS, Sample, find_samples
 from gluon_madapt.errors import UserError
 from gluon_madapt.labels import KNOWN_IDS, LabelMap
+from gluon_madapt.names import bytes_of
 from gluon_madapt.threads import in_threads
 
 _log = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ class Dataset:
     def fingerprint(self) -> str:
         """A short text that differs for other images, told by names and file sizes, wherever they lie."""
         facts = (f"{sample.name} {_file_size(sample.image)}" for sample in self.samples)
-        digest = zlib.crc32("\n".join(facts).encode())
+        digest = zlib.crc32(bytes_of("\n".join(facts)))
         return f"{len(self)} images, {digest:08x}{self._mark}"
 
     def without(self, names: Collection[str]) -> "Dataset":

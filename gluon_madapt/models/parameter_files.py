@@ -73,7 +73,7 @@ def write_arrays(path: Path, arrays: Dict[str, np.ndarray]) -> None:
         for name in arrays:
             file.write(struct.pack("<Q", len(name.encode())) + name.encode())
     with write_atomically(checksum_of(path)) as file:
-        file.write(f"{sha256(path)}  {path.name}\n".encode())
+        file.write(f"{sha256(path)}  {path.name}\n".encode(errors="surrogateescape"))
 
 
 def checksum_of(path: Path) -> Path:

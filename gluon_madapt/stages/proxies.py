@@ -76,10 +76,11 @@ def make_proxies(
     runs = [run, *(_run_at(run, shares) for shares in dict.fromkeys(also))]
     target, left_out = readable_target(run)
     truth = truth_of(run, target) if audit else None
-    check_names(target)
+    check_names(target, run.folder)
     start = run.checkpoint_of("adversarial")
     inputs = {"checkpoint": sha256(start), "images": target.fingerprint}
     maps = open_cache(run, start, target, cache or run.folder / CACHE, inputs)
+    maps.check_lengths()
     _check_shares(runs, start, maps)
     if shard:
         _run_shard(run, start, target, maps, shard)
