@@ -76,6 +76,6 @@ def check_lengths(folder: Path, names: Iterable[str], ending: str = "") -> None:
         for part in f"{name}{ending}".split("/"):
             if len(bytes_of(part)) > most:
                 raise UserError(
-                    f"{name}: a name of {len(bytes_of(part))} bytes would be needed in {folder}, and its file system "
-                    f"takes {most}: rename it, or choose another folder"
+                    f"{name}: cannot be written in {folder}: a name in it has {len(bytes_of(part))} bytes, and the "
+                    f"file system takes {most}: rename it, or choose another folder"
                 )

@@ -1,5 +1,6 @@
 """Names of files and classes that people have, and that programs trip over; and a small data set of such names."""
 
+import json
 import os
 
 import numpy as np
@@ -7,6 +8,7 @@ from small_experiments import CONFIG, INPUT
 
 from gluon_madapt.config import load_experiment
 from gluon_madapt.data.image_files import write_png
+from gluon_madapt.stages import Run
 
 # Of images, as bytes: what a name is on disk.
 FILES = {
@@ -67,7 +69,7 @@ def text(name):
 
 
 def strange_world(root):
-    """Write a source in GTA5's layout, target and val as folders, all with every strange name; return the settings."""
+    """Write source, target and val images and labels, all of them with every strange name."""
     rng = np.random.default_rng(0)
     for name in FILES.values():
         for folder in ("source/images", "target", "val"):
@@ -77,14 +79,11 @@ def strange_world(root):
     return root
 
 
-def strange_experiment(root, *overrides, name="strange"):
-    """Return the settings of short trainings on such a data set."""
-    import json
-
+def strange_settings(root, *overrides):
+    """Return what to --set for short trainings on such a data set."""
     listed = json.dumps([{"name": one, "ids": [number]} for number, one in enumerate(CLASSES)])
     trainings = ("source", "adversarial", "retrain")
     return [
-        f"name={json.dumps(name)}",
         f"classes={listed}",
         f"data.source={{dataset: folder, root: '{root}/source/images', labels: '{root}/source/labels'}}",
         f"data.target={{dataset: folder, root: '{root}/target', labels: '{root}/val labels'}}",
@@ -102,7 +101,6 @@ def strange_experiment(root, *overrides, name="strange"):
     ]
 
 
-def opened(root, folder, *overrides):
-    from gluon_madapt.stages import Run
-
-    return Run(load_experiment(CONFIG, strange_experiment(root, *overrides)), folder)
+def strange(root, folder, *overrides):
+    """Open a run on such a data set."""
+    return Run(load_experiment(CONFIG, strange_settings(root, *overrides)), folder)

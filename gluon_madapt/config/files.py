@@ -195,6 +195,8 @@ def _plain(value: Any, key: str) -> Any:
 
 def _text(value: str, key: str) -> str:
     """Join what JSON, and so its text in a YAML file, has of an emoji: two halves of UTF-16."""
+    if "\0" in value:
+        raise ValueError(f"{key} = {value!r}: holds a null character, which no name has")
     try:
         return value.encode("utf-16", "surrogatepass").decode("utf-16")
     except UnicodeDecodeError:

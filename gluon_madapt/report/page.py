@@ -53,5 +53,7 @@ def page(
 
 
 def _shown(value: Any) -> Any:
-    """Write out what no page can show of a text that comes from data."""
-    return printable(value) if type(value) is str else value
+    """Write out what no page can show of a text that comes from data; what is marked up already has lines."""
+    if isinstance(value, Markup):
+        return Markup(printable(value, "\n\t"))  # noqa: S704 - as it was
+    return printable(value) if isinstance(value, str) else value

@@ -121,7 +121,11 @@ class _StatusLine:
 
     def show(self, parts: List[str]) -> None:
         if self._active:
-            columns = os.get_terminal_size(sys.stderr.fileno()).columns
+            try:
+                columns = os.get_terminal_size(sys.stderr.fileno()).columns
+            except OSError:  # it has hung up
+                self._active = False
+                return
             shown = " | ".join(printable(part)[: (columns - 4) // max(1, len(parts))] for part in parts)
             sys.stderr.write(f"\r\x1b[K{shown[: columns - 1]}")
             sys.stderr.flush()
