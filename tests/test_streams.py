@@ -79,6 +79,12 @@ def test_the_work_is_done_whatever_takes_what_is_printed(end, tmp_path):
     assert (said in done.stderr) == (where == ">/dev/full")
 
 
+def test_the_doctor_stops_when_nobody_reads_what_it_says():
+    doctor = f"{sys.executable} {ROOT}/tools/doctor.py --config {ROOT}/configs/mini/gta5.yaml --set data.val=null"
+    done = shell(f"{doctor} | true")
+    assert (done.returncode, done.stderr) == (141, "")
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
 def test_names_are_printed_in_any_encoding_and_do_not_act(encoding, tmp_path):
     names = [*CLASSES, "\udcff\x07\r\x85"]
