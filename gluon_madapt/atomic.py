@@ -1,11 +1,12 @@
 """Writing files whole or not at all."""
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Iterator
 
 from gluon_madapt.errors import UserError
+from gluon_madapt.names import shortened
 
 # How the names of files end that are being written.
 PARTIAL = ".partial"
@@ -30,7 +31,7 @@ def write_atomically(path: Path, writer: str = "") -> Iterator[BinaryIO]:
 def replace_atomically(path: Path, writer: str = "") -> Iterator[Path]:
     """Name a file beside ``path`` for writers that open files themselves; the rest as in `write_atomically`."""
     path = Path(path)
-    partial = path.with_name(f"{path.name}{writer}{PARTIAL}")
+    partial = path.with_name(shortened(path.name, f"{writer}{PARTIAL}"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
@@ -41,7 +42,7 @@ def replace_atomically(path: Path, writer: str = "") -> Iterator[Path]:
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror or error})") from None
     finally:
-        if partial.is_file():
+        with suppress(OSError):  # there is none any more, or there could be none
             partial.unlink()
 
 

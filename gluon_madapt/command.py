@@ -9,12 +9,14 @@ import traceback
 from pathlib import Path
 from typing import Callable, List, NoReturn, Sequence
 
-from gluon_madapt import cuda
+from gluon_madapt import cuda, streams
 from gluon_madapt.config import ConfigError, load_experiment
 from gluon_madapt.errors import FailureError, UserError
+from gluon_madapt.names import printable
 from gluon_madapt.provenance import code_version
 from gluon_madapt.workers import is_one_of_several
 
+streams.open_closed()  # before MXNet opens anything
 try:
     cuda.refuse_missing_driver()
 except UserError as missing:  # now: a tool's other imports bring in MXNet, whose own message is a traceback
@@ -145,28 +147,44 @@ def run_tool(main: Callable[[Sequence[str]], None]) -> NoReturn:
 
     SIGINT and SIGTERM end it with 130 and 143, after what it started has been stopped.
     """
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    streams.protect()
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(streams.LineFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("matplotlib").setLevel(logging.WARNING)
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     code_version()  # before the checkout can change under a process that runs for days
     try:
         main(sys.argv[1:])
-    except (UserError, ConfigError, FailureError) as error:
-        sys.stderr.write(f"error: {' '.join(str(error).split())}\n")  # at once: workers share the screen
-        _end(1 if isinstance(error, FailureError) else 2)
+        status = 0
+    except SystemExit as end:
+        sys.exit(streams.status_after_printing(end.code or 0))
     except KeyboardInterrupt:
-        _end(130)
-    except Exception:
-        if not is_one_of_several():
-            raise
+        status = 130
+    except Exception as error:
+        status = _report(error)
+    _end(streams.status_after_printing(status))
+
+
+def _report(error: Exception) -> int:
+    """Say what has ended a tool, and return its exit status; raise what has no line to be said in."""
+    if isinstance(error, (UserError, ConfigError, FailureError)):
+        line = str(error)
+    elif isinstance(error, OSError) and error.filename is not None:  # a name that is too long, a folder that is shut
+        line = f"{os.fsdecode(error.filename)}: {error.strerror}"
+    elif isinstance(error, UnicodeEncodeError) and error.encoding == sys.getfilesystemencoding() != "utf-8":
+        line = f"{error.object}: cannot be a file's name where these are {error.encoding}: set PYTHONUTF8=1"
+    elif is_one_of_several():
         traceback.print_exc()
-        _end(1)
-    sys.exit(0)
+        return 1
+    else:
+        raise error
+    sys.stderr.write(f"error: {printable(line)}\n")  # at once: workers share the screen
+    return 1 if isinstance(error, FailureError) else 2
 
 
 def _end(status: int) -> NoReturn:
-    if is_one_of_several():
+    if status and is_one_of_several():
         # MXNet's store waits at exit until all workers come to theirs, but those are waiting for this one.
-        sys.stderr.flush()
         os._exit(status)
     sys.exit(status)

@@ -6,6 +6,7 @@ import checkout  # noqa: F401 - first
 
 from gluon_madapt.command import experiment_parser, open_run, run_tool
 from gluon_madapt.doctor import ERROR, WARNING, examine
+from gluon_madapt.streams import is_read
 
 
 def main(arguments):
@@ -18,6 +19,8 @@ def main(arguments):
     for finding in examine(open_run(parsed), parsed.full):
         print(finding, flush=True)
         levels.append(finding.level)
+        if not is_read():  # as after head: to look at the rest would be of no use
+            break
     errors, warnings = levels.count(ERROR), levels.count(WARNING)
     print(f"{errors} errors, {warnings} warnings")
     if errors:

@@ -55,10 +55,12 @@ def main(arguments):
         trained_by=checkpoint.meta.get("code"),
         scored_by=code_version(),
     )
-    print(f"{path}, {in_words(scores['protocol'])}, {scores['images']} images, in percent")
-    print(score_table(scores))
-    if out:
-        write_json(out, scores)
+    try:
+        if out:
+            write_json(out, scores)
+    finally:  # whichever fails, the other has them
+        print(f"{path}, {in_words(scores['protocol'])}, {scores['images']} images, in percent")
+        print(score_table(scores), flush=True)
     if parsed.save:
         save_as_scored(parsed.save, run, net, stage, checkpoint.meta)
 

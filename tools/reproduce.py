@@ -86,8 +86,8 @@ def main(arguments):
     def on_scored(row, score):
         seconds = round(time.time() - began)
         passed = f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
-        print(f"[{passed}] {row:<50} {score}", flush=True)
         write()
+        print(f"[{passed}] {row:<50} {score}", flush=True)
 
     write()
     reproduction.run(options.jobs, on_scored)

@@ -183,12 +183,26 @@ def _plain(value: Any, key: str) -> Any:
         for name in value:
             if not isinstance(name, str):
                 raise ValueError(f"{key or 'the top level'} has a key that is no text: {name!r}")
-        return {name: _plain(item, f"{key}.{name}".lstrip(".")) for name, item in value.items()}
+        return {_text(name, key): _plain(item, f"{key}.{name}".lstrip(".")) for name, item in value.items()}
     if isinstance(value, list):
         return tuple(_plain(item, key) for item in value)
-    if value is None or isinstance(value, (str, bool, int, float)):
+    if isinstance(value, str):
+        return _text(value, key)
+    if value is None or isinstance(value, (bool, int, float)):
         return value
     raise ValueError(f"{key} = {value!r}: expected a number, a text, a list or a section")
+
+
+def _text(value: str, key: str) -> str:
+    """Join what JSON, and so its text in a YAML file, has of an emoji: two halves of UTF-16."""
+    if "\0" in value:
+        raise ValueError(f"{key} = {value!r}: holds a null character, which no name has")
+    try:
+        return value.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        raise ValueError(
+            f"{key} = {value!r}: holds bytes that are no UTF-8: rename what is called so, or name it by a link"
+        ) from None
 
 
 def _unknown_first(error: ValidationError) -> List[Dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import Any, Iterable, List, Optional, Sequence, Tuple
 
 from gluon_madapt.data.contents import digests
 from gluon_madapt.data.layouts import Sample
+from gluon_madapt.names import bytes_of
 
 _FORM = re.compile(
     r"\d+ images, (?P<images>[0-9a-f]{16})(, labels (?P<labels>[0-9a-f]{16}))?(, ids (?P<ids>[0-9a-f]{8}))?"
@@ -27,7 +28,7 @@ class Fingerprint(str):
         """What was once written of the same data: it differs for other names and file sizes alone."""
         sizes = (f"{sample.name} {_file_size(sample.image)}" for sample in self.samples)
         ids = f", labels {self.ids}" if self.ids else ""
-        return f"{len(self.samples)} images, {zlib.crc32(_encoded(sizes)):08x}{ids}"
+        return f"{len(self.samples)} images, {zlib.crc32(bytes_of('\n'.join(sizes))):08x}{ids}"
 
 
 def fingerprint_of(samples: Sequence[Sample], ids: str = "") -> Fingerprint:
@@ -83,11 +84,7 @@ def difference(before: Any, now: Any) -> str:
 def _digest(names: List[str], paths: Sequence[Path]) -> str:
     found: Iterable[Tuple[str, Optional[str]]] = zip(names, digests(paths))
     facts = (f"{digest or 'unreadable'} {name}" for name, digest in found)
-    return hashlib.sha256(_encoded(facts)).hexdigest()[:16]
-
-
-def _encoded(facts: Iterable[str]) -> bytes:
-    return "\n".join(facts).encode(errors="surrogateescape")  # names that are no UTF-8, too
+    return hashlib.sha256(bytes_of("\n".join(facts))).hexdigest()[:16]
 
 
 def _file_size(path: Path) -> int:

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from gluon_madapt.names import printable
+
 OK, WARNING, ERROR = "ok", "warning", "error"
 
 
@@ -13,4 +15,4 @@ class Finding(NamedTuple):
     text: str
 
     def __str__(self) -> str:
-        return f"{self.level:<8} {self.what:<14} {' '.join(self.text.split())}"
+        return f"{self.level:<8} {self.what:<14} {printable(self.text)}"

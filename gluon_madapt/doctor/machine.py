@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 from gluon_madapt import cuda
 from gluon_madapt.config import Input
 from gluon_madapt.doctor.findings import ERROR, OK, WARNING, Finding
+from gluon_madapt.names import check_lengths
 from gluon_madapt.stages import Run
 from gluon_madapt.stages.input_sizes import image_count, input_size, own_size
 from gluon_madapt.threads import cores
@@ -92,6 +93,7 @@ def examine_devices(run: Run) -> Iterator[Finding]:
 
 def examine_disk(run: Run) -> Iterator[Finding]:
     """Compare the space where the run folder is with what checkpoints, the network pass and proxies take."""
+    check_lengths(Path(), [str(run.folder)])
     folder = next(one for one in (run.folder, *run.folder.absolute().parents) if one.exists())
     free = shutil.disk_usage(folder).free / _GIB
     checkpoints = len(TRAININGS) * 2.5 * _CHECKPOINT_GIB[run.experiment.model.encoder]

@@ -41,6 +41,9 @@ def mean_and_deviation(values: Sequence[float], of: int) -> str:
     return text if len(values) == of else f"{text} ({len(values)} of {of} seeds)"
 
 
+from gluon_madapt.names import printable
+
+
 def score_table(scores: Dict) -> str:
     """Lay out what `summary` returns: a line per class, then the means, and of how many classes if not of all."""
     means = [(key, title, over_fewer([scores["iou"]], key).strip()) for key, title in _MEANS.items() if key in scores]
@@ -54,7 +57,7 @@ def score_table(scores: Dict) -> str:
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Lay out a table in Markdown, the first column to the left and all others to the right."""
-    lines: List[Sequence[str]] = [header, *rows]
+    lines: List[List[str]] = [[printable(cell).replace("|", r"\|") for cell in row] for row in (header, *rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     rule = ["-" * widths[0]] + ["-" * (width - 1) + ":" for width in widths[1:]]
     cells = [[line[0].ljust(widths[0])] + [c.rjust(w) for c, w in zip(line[1:], widths[1:])] for line in lines]

@@ -13,6 +13,7 @@ from gluon_madapt.miniworld.trees import draw
 from gluon_madapt.models import Segmenter
 from gluon_madapt.models.inference_graph import share_of_range
 from gluon_madapt.models.upsampling import upsample
+from gluon_madapt.names import utf8_path
 from gluon_madapt.threads import cores
 
 # How far, of their range, ONNX Runtime's scores may be from MXNet's.  Rounding explains 1e-5.
@@ -65,7 +66,8 @@ def check(path: Path, net: Segmenter, height: int, width: int) -> Dict[str, floa
 def _session(path: Path) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = cores()
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    with utf8_path(path) as name:
+        return onnxruntime.InferenceSession(name, options, providers=["CPUExecutionProvider"])
 
 
 def _images(height: int, width: int) -> Iterator[Tuple[str, np.ndarray]]:

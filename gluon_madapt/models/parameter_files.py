@@ -16,6 +16,7 @@ import numpy as np
 from gluon_madapt.atomic import write_atomically
 from gluon_madapt.errors import UserError
 from gluon_madapt.hashing import sha256
+from gluon_madapt.names import bytes_of
 
 # How the line begins, in the file of the checksum, that says of what the parameters are.
 _DESCRIPTION = "# gluon_madapt "
@@ -77,7 +78,7 @@ def write_arrays(path: Path, arrays: Dict[str, np.ndarray], description: Optiona
         for name in arrays:
             file.write(struct.pack("<Q", len(name.encode())) + name.encode())
     with write_atomically(checksum_of(path)) as file:
-        file.write(f"{sha256(path)}  {path.name}\n".encode())
+        file.write(bytes_of(f"{sha256(path)}  {path.name}\n"))
         if description:
             file.write(f"{_DESCRIPTION}{json.dumps(description)}\n".encode())
 

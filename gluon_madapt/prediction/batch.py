@@ -10,6 +10,7 @@ import numpy as np
 from gluon_madapt.data.image_files import read_image
 from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.hashing import sha256
+from gluon_madapt.names import check_lengths
 from gluon_madapt.prediction.inputs import Source
 from gluon_madapt.prediction.outputs import Outputs
 from gluon_madapt.prediction.predictor import Prediction, Predictor
@@ -56,6 +57,7 @@ def predict_all(predictor: Predictor, sources: Sequence[Source], outputs: Output
     FailureError
         If what the network returns is not finite.
     """
+    check_lengths(outputs.folder.path, (source.name for source in sources), ".png")
     images = [source for source in sources if not source.is_video]
     videos = [source for source in sources if source.is_video]
     total = len(images) + sum(_frame_count(source, outputs.wanted.every) for source in videos)
@@ -158,7 +160,7 @@ class _Work:
 
     def _leave_out(self, path: Path, error: UserError) -> None:
         self.broken.append(path)
-        _log.warning("warning: %s", " ".join(str(error).split()))
+        _log.warning("warning: %s", error)
         self._progress.one_more()
 
     def _count_done(self, number: int, new: bool = False) -> None:

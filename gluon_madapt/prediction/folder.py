@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import re
 import shutil
 from pathlib import Path, PurePath
 from typing import Any, Dict, TextIO
@@ -15,6 +16,8 @@ from gluon_madapt.stages.records import read_json, read_log, write_json, write_t
 from gluon_madapt.stages.run import move_aside
 
 _LOG, _LOCK = "log.jsonl", ".lock"
+# What `tempfile` calls the folder of a video that is being written.
+_OF_A_VIDEO = re.compile(rf"tmp\w{{8}}{re.escape(PARTIAL)}")
 _FRAMES = "frames"  # in the lines of videos
 # What decides the content of a file that is there; a folder holds what was made by one value of each.
 _DECIDING = ("checkpoint_sha256", "short_side", "scales", "mirror", "ids", "alpha", "every", "top_k")
@@ -44,7 +47,10 @@ class Folder:
         self._lock = self._claim(fresh)
         self._record(made_by)
         for partial in path.rglob(f"*{PARTIAL}"):  # of processes that were killed
-            shutil.rmtree(partial) if partial.is_dir() else partial.unlink()
+            if partial.is_file():
+                partial.unlink()
+            elif _OF_A_VIDEO.fullmatch(partial.name):  # others are predictions of images in a folder of that name
+                shutil.rmtree(partial)
         self._entries = {one["name"]: one for one in read_log(path / _LOG) if {"name", "sha256"} <= one.keys()}
         write_text(path / _LOG, "".join(map(_line, self._entries.values())))  # without a line that was cut off
 

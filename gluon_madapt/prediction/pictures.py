@@ -1,5 +1,6 @@
 """Predictions for people to look at: an image under its classes' colours, and what the colours mean."""
 
+import warnings
 from pathlib import Path
 
 import cv2
@@ -9,6 +10,7 @@ from matplotlib.patches import Patch
 
 from gluon_madapt.atomic import write_atomically
 from gluon_madapt.labels import ClassSet
+from gluon_madapt.names import printable
 
 _LEGEND_ROWS = 20
 
@@ -22,12 +24,13 @@ def draw_legend(path: Path, classes: ClassSet, ids: np.ndarray) -> None:
     """Write a PNG that shows the colour, id and name of every class; ``ids`` (L,) are those that label images hold."""
     figure = Figure(facecolor="white")
     patches = [
-        Patch(facecolor=colour / 255, edgecolor="black", linewidth=0.3, label=f"{number}  {name}")
+        Patch(facecolor=colour / 255, edgecolor="black", linewidth=0.3, label=f"{number}  {printable(name)}")
         for number, name, colour in zip(ids, classes.names, classes.palette)
     ]
     columns = -(-len(patches) // _LEGEND_ROWS)
     legend = figure.legend(handles=patches, loc="center", ncol=columns, frameon=False, fontsize=11)
     for text in legend.get_texts():
         text.set_parse_math(False)  # a $ in a name is a $
-    with write_atomically(path) as file:
+    with write_atomically(path) as file, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*[Gg]lyph.*")  # of names in other scripts: classes.json has them
         figure.savefig(file, format="png", dpi=100, bbox_inches="tight", bbox_extra_artists=[legend])

@@ -3,7 +3,7 @@
 import math
 import os
 import tempfile
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Callable, Iterator, NamedTuple, Tuple
 
@@ -13,6 +13,7 @@ import numpy as np
 from gluon_madapt.atomic import PARTIAL, replace_atomically
 from gluon_madapt.data.image_headers import upright
 from gluon_madapt.errors import UserError
+from gluon_madapt.names import utf8_path
 from gluon_madapt.prediction.display_matrix import orientation_of_video
 
 # Read by OpenCV when it opens a video: what FFmpeg has to say of a damaged one is said here, in one line.
@@ -87,13 +88,15 @@ def video_writer(path: Path, per_second: float) -> Iterator[Callable[[np.ndarray
         If it cannot be written, or frames are too small for a video.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, suffix=PARTIAL) as folder:
+    with ExitStack() as opened:
+        folder = opened.enter_context(tempfile.TemporaryDirectory(dir=path.parent, suffix=PARTIAL))
         part = Path(folder) / "video.mp4"  # OpenCV chooses the container by the suffix
+        name = opened.enter_context(utf8_path(part))
         writer = cv2.VideoWriter()
 
         def add(frame: np.ndarray) -> None:
             size = frame.shape[1::-1]
-            if not writer.isOpened() and not writer.open(str(part), cv2.VideoWriter_fourcc(*_CODEC), per_second, size):
+            if not writer.isOpened() and not writer.open(name, cv2.VideoWriter_fourcc(*_CODEC), per_second, size):
                 raise UserError(f"{path}: cannot be written as a video of {size[0]}x{size[1]} pixels")
             writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
 
@@ -110,9 +113,10 @@ def video_writer(path: Path, per_second: float) -> Iterator[Callable[[np.ndarray
 def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
     # By FFmpeg alone: other back ends take a name with digits for a pattern of images.
     before = cv2.getLogLevel()
-    cv2.setLogLevel(_ERRORS)
-    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
-    cv2.setLogLevel(before)
+    with utf8_path(path) as name:
+        cv2.setLogLevel(_ERRORS)
+        capture = cv2.VideoCapture(name, cv2.CAP_FFMPEG)
+        cv2.setLogLevel(before)
     try:
         if not capture.isOpened():
             raise UserError(f"{path}: not readable as a video: it is of no known kind, damaged, or was cut off")

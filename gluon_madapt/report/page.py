@@ -1,11 +1,12 @@
 """The page: one HTML file that needs nothing beside it, neither a network nor a script."""
 
 from pathlib import Path
-from typing import Sequence
+from typing import Any, Sequence
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from gluon_madapt.names import printable
 from gluon_madapt.report.origins import versions_here
 from gluon_madapt.report.run_section import RunSection
 from gluon_madapt.report.table_view import TableView
@@ -34,6 +35,7 @@ def page(
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
+        finalize=_shown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -48,3 +50,10 @@ def page(
         versions=versions_here(),
         style=style,
     )
+
+
+def _shown(value: Any) -> Any:
+    """Write out what no page can show of a text that comes from data; what is marked up already has lines."""
+    if isinstance(value, Markup):
+        return Markup(printable(value, "\n\t"))  # noqa: S704 - as it was
+    return printable(value) if isinstance(value, str) else value

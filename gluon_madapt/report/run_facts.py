@@ -5,6 +5,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, TypeVar
 
 from gluon_madapt.config import load_experiment
 from gluon_madapt.errors import UserError
+from gluon_madapt.names import printable
 from gluon_madapt.report.stored import Metrics, ProxyRecord, read_stored
 from gluon_madapt.stages.checkpoint import read_meta
 from gluon_madapt.stages.proxies import METRICS, RECORD
@@ -75,7 +76,7 @@ def attempt(problems: List[str], read: Callable[[], _Value], otherwise: _Value) 
     try:
         return read()
     except UserError as error:
-        text = " ".join(str(error).split())
+        text = printable(str(error))
         if text not in problems:
             problems.append(text)
         return otherwise

@@ -10,6 +10,8 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from gluon_madapt.names import printable
+
 INK, MUTED, PALE = "#1f2933", "#5f6b7a", "#d9dee4"
 # Of lines and bars: as different in lightness and in dashes as they are in hue.
 COLOURS = ("#1b4f8a", "#d1782a", "#4d9078", "#8c6bb1")
@@ -58,5 +60,5 @@ def png_of(figure: Figure, dots_per_inch: int = DOTS_PER_INCH, source: str = "")
 
 def wrapped(name: str, columns: int = 22) -> str:
     """Return a name in two lines at most, cut where it is longer."""
-    lines = textwrap.wrap(name, columns) or [" "]
+    lines = textwrap.wrap(printable(name), columns) or [" "]
     return "\n".join(lines[:2]) if len(lines) <= 2 else f"{lines[0]}\n{lines[1][: columns - 1]}…"

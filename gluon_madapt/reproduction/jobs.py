@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
 
 from gluon_madapt.errors import FailureError, UserError
+from gluon_madapt.names import printable
 
 _POLL_SECONDS = 0.2
 
@@ -73,7 +74,7 @@ class _RunningJob:
             self._log = job.log.open("ab")
         except OSError as error:
             raise UserError(f"{job.log}: cannot be written ({error.strerror}): choose another --run-dir") from None
-        self._log.write(f"$ {shlex.join(job.command)}\n".encode())
+        self._log.write(f"$ {printable(shlex.join(job.command))}\n".encode())
         self._log.flush()
         self._process = subprocess.Popen(job.command, stdout=self._log, stderr=subprocess.STDOUT, env=environment)
 
@@ -120,8 +121,12 @@ class _StatusLine:
 
     def show(self, parts: List[str]) -> None:
         if self._active:
-            columns = os.get_terminal_size(sys.stderr.fileno()).columns
-            shown = " | ".join(part[: (columns - 4) // max(1, len(parts))] for part in parts)
+            try:
+                columns = os.get_terminal_size(sys.stderr.fileno()).columns
+            except OSError:  # it has hung up
+                self._active = False
+                return
+            shown = " | ".join(printable(part)[: (columns - 4) // max(1, len(parts))] for part in parts)
             sys.stderr.write(f"\r\x1b[K{shown[: columns - 1]}")
             sys.stderr.flush()
 

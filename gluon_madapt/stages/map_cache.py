@@ -19,6 +19,7 @@ from gluon_madapt.archives import DamagedArchiveError, read_archive, write_archi
 from gluon_madapt.atomic import PARTIAL, write_atomically
 from gluon_madapt.data.fingerprints import in_older_form, is_same
 from gluon_madapt.errors import UserError
+from gluon_madapt.names import NAME_BYTES, check_lengths, shortened
 from gluon_madapt.provenance import code_version
 from gluon_madapt.stages.ownership import is_cache, refuse_other_cache
 from gluon_madapt.stages.records import read_json, write_json
@@ -80,10 +81,14 @@ class MapCache:
         self._mark = bytes.fromhex(self.identity)
         self._older_mark = bytes.fromhex(_identity(in_older_form(self.made_from)))
         self.names = list(names)
-        self._files = [folder / f"{name}.npz" for name in names]
+        self._files = [_file(folder, name) for name in self.names]
 
     def __len__(self) -> int:
         return len(self._files)
+
+    def check_lengths(self) -> None:
+        """Raise a `UserError` for the first file whose name the file system does not take."""
+        check_lengths(self.folder, (str(path.relative_to(self.folder)) for path in self._files))
 
     def missing(self, shard: Shard) -> List[int]:
         """Return the places of the images of a shard that there are no maps of yet."""
@@ -135,7 +140,8 @@ class MapCache:
             else:
                 self._claim(fresh, restart)
                 for partial in self.folder.rglob(f"*{PARTIAL}"):  # of processes that were killed
-                    partial.unlink()
+                    if partial.is_file():  # an image's folder may end so
+                        partial.unlink()
                 yield
 
     def write(self, index: int, maps: StoredMaps, shard: Shard) -> None:
@@ -238,3 +244,9 @@ class MapCache:
 
 def _identity(made_from: Dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
+
+
+def _file(folder: Path, name: str) -> Path:
+    """Return where the maps of an image lie: a name that would be too long, with the suffix added, becomes a hash."""
+    path = folder / name
+    return path.with_name(shortened(path.name, ".npz", NAME_BYTES))

@@ -79,10 +79,11 @@ def make_proxies(
     target, left_out = readable_target(run)
     warn_of_data(run, "target")
     truth = truth_of(run, target) if audit else None
-    check_names(target)
+    check_names(target, run.folder)
     start = run.checkpoint_of("adversarial")
     inputs = {"checkpoint": sha256(start), "images": target.fingerprint}
     maps = open_cache(run, start, target, cache or run.folder / CACHE, inputs)
+    maps.check_lengths()
     _check_shares(runs, start, maps)
     refuse_other_cache(maps.folder)
     if shard:

@@ -9,6 +9,7 @@ import numpy as np
 from gluon_madapt.data import Dataset, proxy_path
 from gluon_madapt.data.train_ids import refuse_train_ids
 from gluon_madapt.errors import UserError
+from gluon_madapt.names import check_lengths
 from gluon_madapt.stages.proxy_labels import Truth
 from gluon_madapt.stages.run import Run
 
@@ -47,8 +48,8 @@ def truth_of(run: Run, target: Dataset) -> Truth:
     return read
 
 
-def check_names(target: Dataset) -> None:
-    """Refuse two images whose proxies would be one file."""
+def check_names(target: Dataset, folder: Path) -> None:
+    """Refuse two images whose proxies would be one file, and names that are too long for a folder."""
     seen: Dict[Path, str] = {}
     for sample in target.samples:
         path = proxy_path(Path(), sample.name)
@@ -57,3 +58,4 @@ def check_names(target: Dataset) -> None:
                 f"{seen[path]} and {sample.name}: their proxy labels would both be {path}: rename one of them"
             )
         seen[path] = sample.name
+    check_lengths(folder, map(str, seen))

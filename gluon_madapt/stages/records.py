@@ -13,9 +13,12 @@ DAMAGED = "it is damaged: give --fresh to start that stage over"
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all."""
+    r"""Write a text file, whole or not at all.
+
+    A byte of a file's name that is no UTF-8 becomes ``\udcff``, say, which is what JSON and YAML have for it.
+    """
     with write_atomically(path) as file:
-        file.write(text.encode())
+        file.write(text.encode(errors="backslashreplace"))
 
 
 def write_json(path: Path, values: Dict[str, Any]) -> None:
