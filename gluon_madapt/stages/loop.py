@@ -218,7 +218,7 @@ class Loop:
         if meta is None:
             return
         self._versions = with_this_code(meta.get("code", ()))
-        self._record.go_on_from(self.start, meta.get("window", []))
+        self._record.go_on_from(self.start, meta.get("window", ()))
         if self._team.leads:
             self._replaced = meta.get("replaced", {})
             self._replaced_before = meta.get("replaced_by_other_workers", 0)
