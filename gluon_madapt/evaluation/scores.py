@@ -88,12 +88,16 @@ def evaluate(
 
 
 def summary(matrix: ConfusionMatrix, classes: ClassSet) -> Dict:
-    """Return scores in percent: ``miou``, ``iou`` per class (None where it is absent), for 16 classes ``miou13``."""
-    percent = 100 * matrix.iou
+    """Return scores in percent: ``miou``, ``iou`` per class, for 16 classes ``miou13``; None where all is absent."""
     scores = {
-        "miou": 100 * matrix.miou(),
-        "iou": {name: None if np.isnan(value) else float(value) for name, value in zip(classes.names, percent)},
+        "miou": _percent(matrix.miou()),
+        "iou": {name: _percent(value) for name, value in zip(classes.names, matrix.iou)},
     }
     if classes.subset_13:
-        scores["miou13"] = 100 * matrix.miou(classes.subset_13)
+        scores["miou13"] = _percent(matrix.miou(classes.subset_13))
     return scores
+
+
+def _percent(share: float) -> Optional[float]:
+    """Return a share in percent, and None, not NaN, which JSON does not know, where there is none."""
+    return None if np.isnan(share) else 100 * float(share)

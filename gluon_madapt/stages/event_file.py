@@ -75,7 +75,8 @@ def scalars(entry: Dict[str, Any]) -> Dict[str, float]:
     """Return the values of a log entry by the names of their curves: losses and rates, or scores in percent."""
     if "val" in entry:
         scores = entry["val"]
-        means = {f"val/{name}": value for name, value in scores.items() if name != "iou"}
-        return {**means, **{f"IoU/{name}": value for name, value in scores["iou"].items() if value is not None}}
+        found = {f"val/{name}": value for name, value in scores.items() if name != "iou"}
+        found.update({f"IoU/{name}": value for name, value in scores["iou"].items()})
+        return {name: value for name, value in found.items() if value is not None}
     rates = {name: entry[name] for name in _RATES[1:]}
     return {**{f"loss/{name}": value for name, value in entry.items() if name not in _RATES}, **rates}

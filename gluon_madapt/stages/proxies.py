@@ -12,7 +12,7 @@ import numpy as np
 
 from gluon_madapt.config import Experiment
 from gluon_madapt.data import Dataset
-from gluon_madapt.errors import UserError
+from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.hashing import sha256
 from gluon_madapt.provenance import with_this_code
 from gluon_madapt.proxies import Shares, Thresholds
@@ -70,7 +70,7 @@ def make_proxies(
         If the checkpoint is missing or holds no discriminators and p1 is below 1, two images' labels would be one file,
         labels to compare with are missing, or a folder holds what was made otherwise.
     FailureError
-        If what the networks return for an image is not finite.
+        If what the networks return for an image is not finite; at the end, if no pixel got a proxy.
     """
     run = run.alone("make proxies in a process of its own, or give several --shard I/N")
     runs = [run, *(_run_at(run, shares) for shares in dict.fromkeys(also))]
@@ -102,6 +102,12 @@ def make_proxies(
     for one in made:
         _remove(one.search)
         _log.info("%s", _in_words(one))
+    empty = [one for one in made if not read_json(one.record)["share_labelled"]]
+    if empty:
+        raise FailureError(
+            f"{empty[0].labelling.folder / LABELS}: no pixel of any image got a proxy, so stage 4 has nothing to learn "
+            "from: higher p1 and p2 keep more"
+        )
 
 
 class _Made(NamedTuple):

@@ -8,6 +8,7 @@ import numpy as np
 
 from gluon_madapt.data import Dataset, proxy_path
 from gluon_madapt.errors import UserError
+from gluon_madapt.stages.labelled_pixels import refuse_unlabelled
 from gluon_madapt.stages.proxy_labels import Truth
 from gluon_madapt.stages.run import Run
 
@@ -28,6 +29,7 @@ def readable_target(run: Run) -> Tuple[Dataset, Sequence[str]]:
 def truth_of(run: Run, target: Dataset) -> Truth:
     """Return what reads the true labels of target images, for an audit alone."""
     labelled = run.dataset("target", labelled=True)
+    refuse_unlabelled(run, "target", labelled)
     places = {sample.name: index for index, sample in enumerate(labelled.samples)}
 
     def read(index: int) -> Optional[np.ndarray]:

@@ -2,9 +2,9 @@
 
 from typing import Callable, Dict, Optional
 
-from gluon_madapt.errors import UserError
 from gluon_madapt.evaluation import evaluate, summary
 from gluon_madapt.models import Segmenter
+from gluon_madapt.stages.labelled_pixels import refuse_unlabelled
 from gluon_madapt.stages.refreshing import refresh_on_target, refreshing
 from gluon_madapt.stages.run import Run
 
@@ -14,6 +14,7 @@ def scorer_along_the_way(run: Run, stage: str) -> Optional[Callable[[Segmenter],
     if not run.experiment.bookkeeping.eval_every:
         return None
     val = run.dataset("val", labelled=True)
+    refuse_unlabelled(run, "val", val)
 
     def score(net: Segmenter) -> Dict:
         if not net.quarter._active:  # once: hybridizing again would compile again
@@ -54,6 +55,7 @@ def score_stage(run: Run, net: Segmenter, stage: str, multi_scale: bool) -> Dict
     """Score a finished network on the val split, after refreshing its batch-norm statistics if the config asks."""
     protocol = protocol_of(run, stage, multi_scale)
     val = run.dataset("val", labelled=True)
+    refuse_unlabelled(run, "val", val)
     made_from = {"val": val.fingerprint}
     if protocol["refresh"]:
         made_from["target"] = refresh_on_target(run, net, protocol["refresh"]["batches"])
@@ -63,7 +65,4 @@ def score_stage(run: Run, net: Segmenter, stage: str, multi_scale: bool) -> Dict
         net.compile_for_inference()
     how = (protocol["short_side"], protocol["scales"], protocol["mirror"])
     matrix = evaluate(net, val, len(run.classes), run.context, *how)
-    if not matrix.counts.any():
-        root = run.experiment.data.val.root
-        raise UserError(f"{root}: no pixel of the val split is labelled as one of the {len(run.classes)} classes")
     return dict(summary(matrix, run.classes), images=len(val), protocol=protocol, made_from=made_from)

@@ -1,5 +1,6 @@
 """Stage 1: supervised training on the source domain (P §3.2)."""
 
+from gluon_madapt.stages.labelled_pixels import refuse_unlabelled
 from gluon_madapt.stages.networks import imagenet_segmenter
 from gluon_madapt.stages.run import Run
 from gluon_madapt.stages.supervised import train_supervised
@@ -9,5 +10,6 @@ def train_source(run: Run) -> None:
     """Train F and C on labelled source images; leaves a checkpoint in the run folder's ``source``."""
     settings = run.experiment.source
     loader = run.loader("source", "source", settings.input, settings, labelled=True)
+    refuse_unlabelled(run, "source", loader.dataset)
     net, weights = imagenet_segmenter(run)
     train_supervised("source", run, net, settings, loader, {"weights": weights})

@@ -108,7 +108,7 @@ class TrainingRecord:
             return []
         facts = [f"{_SHORT_NAMES.get(key, key)} {value:.3f}" for key, value in _means(self._recent).items()]
         facts += [f"lr {self.learning_rate:.2g}", in_images_per_second(self._images_per_second(done))]
-        return [*facts, f"last mIoU {score['miou']:.1f}"] if score else facts
+        return [*facts, f"last mIoU {score['miou']:.1f}"] if score and score["miou"] is not None else facts
 
     def _images_per_second(self, done: int) -> float:
         return (done - self._start) * self._images / self.seconds
