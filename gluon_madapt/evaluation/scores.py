@@ -9,10 +9,11 @@ from mxnet import nd
 
 from gluon_madapt.data import Dataset, normalize, resize_image
 from gluon_madapt.data.transforms import base_size
-from gluon_madapt.errors import FailureError
-from gluon_madapt.evaluation.inference import mean_probability_blocks
+from gluon_madapt.errors import FailureError, UserError
+from gluon_madapt.evaluation.inference import half_up, mean_probability_blocks
 from gluon_madapt.evaluation.metrics import ConfusionMatrix
 from gluon_madapt.labels import ClassSet
+from gluon_madapt.models.image_sizes import refuse_size
 from gluon_madapt.progress import Progress
 from gluon_madapt.proxies.pixels import classify
 from gluon_madapt.threads import in_threads
@@ -45,7 +46,15 @@ def predict_labels(
     -------
     np.ndarray
         (H, W) uint8 train ids.
+
+    Raises
+    ------
+    UserError
+        If the network cannot take an image of that size.
     """
+    own = image.shape[1::-1]
+    encoder = getattr(net, "encoder_name", "")  # any other network takes what it takes
+    refuse_size(own, base_size(*own, short_side=short_side), encoder, scales=scales, rounding=half_up)
     blocks = image_probability_blocks(net, image, context, short_side, scales, mirror)
     return np.concatenate([classify(block)[0] for block in blocks]).astype(np.uint8)
 
@@ -80,6 +89,8 @@ def evaluate(
         for index, (image, label) in enumerate(pairs):
             try:
                 prediction = predict_labels(net, image, context, short_side, scales, mirror)
+            except UserError as error:
+                raise UserError(f"{dataset.samples[index].image}: {error}") from None
             except ValueError as error:
                 raise FailureError(f"{dataset.samples[index].image}: {error}") from None
             matrix.add(label, prediction)

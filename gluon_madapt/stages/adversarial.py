@@ -46,8 +46,8 @@ def train_adversarial(run: Run) -> None:
     taught = run.number == 1 and settings.lambda_seg > 0  # by the labels of the source
     if taught:
         refuse_unlabelled(run, "source", source.dataset)
-    elif run.number == 1:
-        _check_weights(settings)
+    if run.number == 1:
+        refuse_weights(settings)
     start = run.start_of_round()
     net = load_segmenter(run, start)
     discriminators = new_discriminators(run, settings.discriminators, net.mid_channels)
@@ -69,9 +69,9 @@ def train_adversarial(run: Run) -> None:
         loop.record(step.learning_rate, losses)
 
 
-def _check_weights(settings: Adversarial) -> None:
-    """Refuse, without lambda_seg, a training in which nothing is learnt, and say where it is not by F and C."""
-    if any((settings.lambda_1, settings.lambda_2)[: settings.discriminators]):
+def refuse_weights(settings: Adversarial) -> None:
+    """Refuse a training in which nothing is learnt, and say where it is not by F and C."""
+    if settings.lambda_seg or any((settings.lambda_1, settings.lambda_2)[: settings.discriminators]):
         return
     if not settings.discriminators:
         raise UserError(

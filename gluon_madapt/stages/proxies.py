@@ -10,7 +10,7 @@ from typing import Any, Dict, NamedTuple, Optional, Sequence
 
 import numpy as np
 
-from gluon_madapt.config import Experiment
+from gluon_madapt.config import Experiment, Input
 from gluon_madapt.data import Dataset
 from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.hashing import sha256
@@ -23,6 +23,7 @@ from gluon_madapt.stages.proxy_inputs import check_names, readable_target, truth
 from gluon_madapt.stages.proxy_labels import LABELS, Labelling, Truth, audit_labels, label_all
 from gluon_madapt.stages.records import read_json, write_json
 from gluon_madapt.stages.run import Run
+from gluon_madapt.stages.size_checks import refuse_sizes
 from gluon_madapt.stages.threshold_scans import SavedSearch, find_thresholds
 
 METRICS = "metrics.json"
@@ -81,6 +82,8 @@ def make_proxies(
     inputs = {"checkpoint": sha256(start), "images": target.fingerprint}
     maps = open_cache(run, start, target, cache or run.folder / CACHE, inputs)
     _check_shares(runs, start, maps)
+    seen = Input(size=run.experiment.proxies.size)
+    refuse_sizes(target, seen, run.experiment.model.encoder, len(maps.made_from["discriminators"]))
     if shard:
         _run_shard(run, start, target, maps, shard)
         return

@@ -17,6 +17,7 @@ from gluon_madapt.labels import ClassSet
 from gluon_madapt.stages.beginnings import changes_since, note_beginning, was_begun
 from gluon_madapt.stages.checkpoint import read_meta
 from gluon_madapt.stages.devices import contexts_of
+from gluon_madapt.stages.size_checks import refuse_sizes
 from gluon_madapt.stages.team import Team
 from gluon_madapt.workers import is_one_of_several
 
@@ -222,6 +223,7 @@ class Run:
     def loader_of(self, dataset: Dataset, stream: str, settings: Input, training: Training, labelled: bool) -> Loader:
         """Return this worker's batches of a dataset; ``stream`` names their randomness."""
         self.team.images_per_part(training)  # before anything is read or begun
+        refuse_sizes(dataset, settings, self.experiment.model.encoder, getattr(training, "discriminators", 0))
         return Loader(
             dataset,
             settings,
