@@ -12,7 +12,7 @@ from gluon_madapt.data import Dataset
 from gluon_madapt.data.image_files import image_size, write_png
 from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.evaluation import ConfusionMatrix, summary
-from gluon_madapt.labels import class_set
+from gluon_madapt.labels import IGNORE, class_set
 from gluon_madapt.report.writing import report_of_folder
 from gluon_madapt.stages import Run, make_proxies, retrain, train_adversarial, train_source
 from gluon_madapt.stages import labelled_pixels as module
@@ -208,10 +208,11 @@ FULL, EMPTY = (0, 1, 255), (255, 255)
         ([None, EMPTY], True, 2),
         ([None, FULL], False, 2),
         ([(3,)] * 1000, False, 40),
+        ([(3,)] * 30 + [(4,)], False, 31),
     ],
     ids=str,
 )
-def test_labels_are_read_until_one_is_found_that_teaches(tiny_world, tmp_path, labels, refused, read):
+def test_labels_are_read_until_one_is_found_that_teaches(tiny_world, tmp_path, caplog, labels, refused, read):
     run = Run(small_experiment(tiny_world, "data.threads=1"), tmp_path)
     dataset = Labels(labels)
     if refused:
@@ -221,6 +222,8 @@ def test_labels_are_read_until_one_is_found_that_teaches(tiny_world, tmp_path, l
         check_labels(run, dataset, "here", "mend it")
     assert len(dataset.read) <= read + 1  # the next one is being read already
     assert len(set(dataset.read)) == len(dataset.read)
+    classes = {one for label in labels for one in label or () if one != IGNORE}
+    assert ("hold one class" in caplog.text) == (len(classes) == 1)
 
 
 def test_labels_of_one_class_alone_are_a_warning(world, tmp_path, caplog):
