@@ -124,13 +124,6 @@ def test_pictures_of_every_kind_serve_as_target(world, tmp_path):
     assert sorted(path.name for path in (tmp_path / "run" / "proxies" / "labels").glob("*.png")) == readable
 
 
-def test_training_on_labels_that_ignore_every_pixel_changes_nothing_but_what_decays(world, tmp_path):
-    for path in (world / "gta5" / "labels").glob("*.png"):
-        with_size = image_size(path)
-        path.write_bytes(encoded(np.zeros(with_size[::-1], np.uint8)))
-    train_source(Run(small_experiment(world), tmp_path / "run"))
-
-
 def test_an_image_that_a_camera_turned_fits_a_label_that_is_upright(tmp_path):
     (tmp_path / "images").mkdir()
     (tmp_path / "labels").mkdir()

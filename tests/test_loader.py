@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from conftest import opened
@@ -58,3 +60,21 @@ def test_an_error_of_a_thread_reaches_the_caller(folder, tmp_path):
     broken = opened("folder", tmp_path, "train")
     with pytest.raises(UserError, match=r"a\.png"):
         list(loader(broken).batches(0, 3))
+
+
+def test_a_billion_iterations_take_no_more_memory_than_ten(folder):
+    def peak(iterations):
+        tracemalloc.start()
+        batches = Loader(
+            folder, AUGMENTED, batch_size=1, seed=1, stream="s", labelled=False, batches_per_iteration=2
+        ).iterations(0, iterations)
+        found = [[batch.names for batch in next(batches)] for _ in range(10)]
+        batches.close()
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return found, peak
+
+    few, small = peak(10)
+    many, large = peak(10**9)
+    assert many == few
+    assert large < small + 100_000

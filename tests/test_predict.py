@@ -19,6 +19,7 @@ from gluon_madapt.data.label_files import read_label
 from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.evaluation import ConfusionMatrix, summary
 from gluon_madapt.labels import ClassSet, class_set, colourize, encode_ids, label_map
+from gluon_madapt.models import image_sizes
 from gluon_madapt.prediction import Predictor, predictor
 from gluon_madapt.prediction.inputs import find_sources
 from gluon_madapt.stages import Run
@@ -135,7 +136,7 @@ def test_sizes_that_the_network_cannot_take_are_one_line(four_stages):
 def test_vgg_fails_below_the_size_that_is_refused(monkeypatch):
     vgg = random_model(class_set(19), "vgg16")
     assert vgg(picture(32, 33)).labels.shape == (32, 33)
-    monkeypatch.setattr(predictor, "_LEAST_SIDE", {})
+    monkeypatch.setattr(image_sizes, "_LEAST_SIDE", {})
     with pytest.raises(UserError, match="33x31 pixels: MXNet fails"):
         vgg(picture(31, 33))
 

@@ -124,7 +124,8 @@ def test_a_class_lost_to_saturation_is_reported(run, copied, straight, caplog):
         logits = np.zeros_like(maps.logits)
         logits[3] = 1000
         cache.write(index, StoredMaps(maps.size, maps.discriminators, logits), Shard())
-    make_proxies(run)
+    with pytest.raises(FailureError, match="no pixel of any image got a proxy"):
+        make_proxies(run)
     found = record(copied)
     assert found["t2"]["wall"] == 1
     assert found["ties"]["t2"]["wall"] == 1

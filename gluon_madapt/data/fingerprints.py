@@ -26,9 +26,9 @@ class Fingerprint(str):
     @property
     def older(self) -> str:
         """What was once written of the same data: it differs for other names and file sizes alone."""
-        sizes = (f"{sample.name} {_file_size(sample.image)}" for sample in self.samples)
+        sizes = "\n".join(f"{sample.name} {_file_size(sample.image)}" for sample in self.samples)
         ids = f", labels {self.ids}" if self.ids else ""
-        return f"{len(self.samples)} images, {zlib.crc32(bytes_of('\n'.join(sizes))):08x}{ids}"
+        return f"{len(self.samples)} images, {zlib.crc32(bytes_of(sizes)):08x}{ids}"
 
 
 def fingerprint_of(samples: Sequence[Sample], ids: str = "") -> Fingerprint:

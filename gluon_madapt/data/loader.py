@@ -113,12 +113,16 @@ class Loader:
 
     def batches(self, start: int, stop: int) -> Iterator[Batch]:
         """Yield this process's batches of iterations ``start`` to ``stop - 1``, one by one."""
-        batches = list(itertools.product(range(start, stop), self._own))
-        slots = range(self._batch_size)
-        places = ((iteration, number * self._batch_size + slot) for iteration, number in batches for slot in slots)
+        iterations, slots = range(start, stop), range(self._batch_size)  # never lists: there may be 1e9 of them
+        places = (
+            (iteration, number * self._batch_size + slot)
+            for iteration in iterations
+            for number in self._own
+            for slot in slots
+        )
         samples = in_threads(self._sample, places, self._threads, ahead=_AHEAD * self._batch_size)
         with closing(samples):
-            for _ in batches:
+            for _ in range(len(iterations) * len(self._own)):
                 yield self._collate([next(samples) for _ in slots])
 
     def iterations(self, start: int, stop: int) -> Iterator[List[Batch]]:

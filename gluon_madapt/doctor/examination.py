@@ -4,16 +4,18 @@ from typing import Iterator
 
 from gluon_madapt.doctor.findings import ERROR, OK, Finding
 from gluon_madapt.doctor.images import examine_images
-from gluon_madapt.doctor.machine import TRAININGS, examine_devices, examine_disk, examine_packages
+from gluon_madapt.doctor.machine import TRAININGS, examine_devices, examine_disk, examine_packages, inputs_of
 from gluon_madapt.errors import UserError
 from gluon_madapt.hashing import sha256
 from gluon_madapt.models.weights import load_imagenet
 from gluon_madapt.models.zoo import imagenet_file
 from gluon_madapt.stages import Run
+from gluon_madapt.stages.adversarial import refuse_weights
 from gluon_madapt.stages.map_cache import CACHE
 from gluon_madapt.stages.networks import new_segmenter
 from gluon_madapt.stages.ownership import refuse_other_cache, refuse_other_stage
 from gluon_madapt.stages.run import STAGES
+from gluon_madapt.stages.size_checks import refuse_sizes
 
 
 def examine(run: Run, full: bool = False) -> Iterator[Finding]:
@@ -69,5 +71,13 @@ def _examine_trainings(run: Run) -> Iterator[Finding]:
     """Try what a training would refuse at its start."""
     if run.experiment.bookkeeping.eval_every and run.experiment.data.val is None:
         yield Finding(ERROR, "training", "bookkeeping.eval_every is set and data.val is not: there is nothing to score")
+    refuse_weights(run.experiment.adversarial)
     for stage in TRAININGS:
-        run.team.images_per_part(getattr(run.experiment, stage))
+        settings = getattr(run.experiment, stage)
+        run.team.images_per_part(settings)
+        for seen, which in inputs_of(run, stage):
+            try:
+                dataset = run.dataset(which, labelled=False)
+            except UserError:  # which is found under data
+                continue
+            refuse_sizes(dataset, seen, run.experiment.model.encoder, getattr(settings, "discriminators", 0))

@@ -81,7 +81,7 @@ def examine_devices(run: Run) -> Iterator[Finding]:
         settings = getattr(run.experiment, stage)
         base, per_megapixel = _MEMORY[run.experiment.model.encoder]
         images = settings.batch_size / number
-        needed = base + per_megapixel * images * sum(_megapixels(run, *one) for one in _inputs(run, stage))
+        needed = base + per_megapixel * images * sum(_megapixels(run, *one) for one in inputs_of(run, stage))
         needed *= number if on_cpu else 1
         text = f"{stage}: about {needed:.1f} GiB for a batch of {settings.batch_size}, and {free:.1f} GiB {whose}"
         if needed > free:
@@ -129,7 +129,8 @@ def _idle_gpu() -> str:
     return "; MXNet sees a GPU that is not used" if mx.context.num_gpus() else ""
 
 
-def _inputs(run: Run, stage: str) -> Tuple[Tuple[Input, str], ...]:
+def inputs_of(run: Run, stage: str) -> Tuple[Tuple[Input, str], ...]:
+    """Return how the images of a training are resized, and whether they are the source or the target."""
     settings = getattr(run.experiment, stage)
     if stage == "adversarial":
         return (settings.source_input, "source"), (settings.target_input, "target")

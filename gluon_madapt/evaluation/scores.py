@@ -9,11 +9,12 @@ from mxnet import nd
 
 from gluon_madapt.data import Dataset, normalize, resize_image
 from gluon_madapt.data.transforms import base_size
-from gluon_madapt.errors import FailureError
-from gluon_madapt.evaluation.inference import mean_probability_blocks
+from gluon_madapt.errors import FailureError, UserError
+from gluon_madapt.evaluation.inference import half_up, mean_probability_blocks
 from gluon_madapt.evaluation.metrics import ConfusionMatrix
 from gluon_madapt.evaluation.tables import over_fewer
 from gluon_madapt.labels import ClassSet
+from gluon_madapt.models.image_sizes import refuse_size
 from gluon_madapt.progress import Progress
 from gluon_madapt.proxies.pixels import classify
 from gluon_madapt.threads import in_threads
@@ -46,7 +47,15 @@ def predict_labels(
     -------
     np.ndarray
         (H, W) uint8 train ids.
+
+    Raises
+    ------
+    UserError
+        If the network cannot take an image of that size.
     """
+    own = image.shape[1::-1]
+    encoder = getattr(net, "encoder_name", "")  # any other network takes what it takes
+    refuse_size(own, base_size(*own, short_side=short_side), encoder, scales=scales, rounding=half_up)
     blocks = image_probability_blocks(net, image, context, short_side, scales, mirror)
     return np.concatenate([classify(block)[0] for block in blocks]).astype(np.uint8)
 
@@ -81,6 +90,8 @@ def evaluate(
         for index, (image, label) in enumerate(pairs):
             try:
                 prediction = predict_labels(net, image, context, short_side, scales, mirror)
+            except UserError as error:
+                raise UserError(f"{dataset.samples[index].image}: {error}") from None
             except ValueError as error:
                 raise FailureError(f"{dataset.samples[index].image}: {error}") from None
             matrix.add(label, prediction)
@@ -89,16 +100,20 @@ def evaluate(
 
 
 def summary(matrix: ConfusionMatrix, classes: ClassSet) -> Dict:
-    """Return scores in percent: ``miou``, ``iou`` per class (None where it is absent), for 16 classes ``miou13``.
+    """Return scores in percent: ``miou``, ``iou`` per class, for 16 classes ``miou13``; None where all is absent.
 
     A mean over fewer classes than there are has beside it what `over_fewer` says: ``miou_is``, ``miou13_is``.
     """
-    percent = 100 * matrix.iou
     scores = {
-        "miou": 100 * matrix.miou(),
-        "iou": {name: None if np.isnan(value) else float(value) for name, value in zip(classes.names, percent)},
+        "miou": _percent(matrix.miou()),
+        "iou": {name: _percent(value) for name, value in zip(classes.names, matrix.iou)},
     }
     if classes.subset_13:
-        scores["miou13"] = 100 * matrix.miou(classes.subset_13)
+        scores["miou13"] = _percent(matrix.miou(classes.subset_13))
     notes = {f"{key}_is": over_fewer([scores["iou"]], key).strip() for key in ("miou", "miou13") if key in scores}
     return {**scores, **{key: text for key, text in notes.items() if text}}
+
+
+def _percent(share: float) -> Optional[float]:
+    """Return a share in percent, and None, not NaN, which JSON does not know, where there is none."""
+    return None if np.isnan(share) else 100 * float(share)

@@ -4,6 +4,7 @@ import statistics
 from typing import Dict, Iterable, List, Mapping, Optional, Sequence
 
 from gluon_madapt.labels import class_set
+from gluon_madapt.names import printable
 
 NOT_RUN = "not run"
 _MEANS = {"miou": "mIoU", "miou13": "mIoU* (13 classes)"}
@@ -39,9 +40,6 @@ def mean_and_deviation(values: Sequence[float], of: int) -> str:
         return NOT_RUN
     text = f"{statistics.mean(values):.1f}" + (f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else "")
     return text if len(values) == of else f"{text} ({len(values)} of {of} seeds)"
-
-
-from gluon_madapt.names import printable
 
 
 def score_table(scores: Dict) -> str:

@@ -1,6 +1,5 @@
 """What an exported file says of itself."""
 
-import json
 from typing import Any, Dict
 
 import onnx
@@ -10,6 +9,7 @@ from gluon_madapt import __version__
 from gluon_madapt.data.transforms import MEAN, STD
 from gluon_madapt.export.conversion import OPSET
 from gluon_madapt.provenance import code_version
+from gluon_madapt.stages.records import json_text
 from gluon_madapt.stages.trained import TrainedModel
 
 _IMAGE = "RGB image, (1, height, width, 3) uint8, as an image reader returns it: normalisation is inside the graph"
@@ -56,7 +56,7 @@ def _properties(trained: TrainedModel, height: int, width: int) -> Dict[str, str
         "opset": OPSET,
     }
     return {
-        key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        key: value if isinstance(value, str) else json_text(value, ensure_ascii=False)
         for key, value in properties.items()
         if value is not None
     }

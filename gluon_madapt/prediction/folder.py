@@ -1,7 +1,6 @@
 """A folder of predictions: what made them, and which are done, so that nothing is done twice and nothing is mixed."""
 
 import fcntl
-import json
 import os
 import re
 import shutil
@@ -12,7 +11,7 @@ from gluon_madapt.atomic import PARTIAL
 from gluon_madapt.errors import UserError
 from gluon_madapt.prediction.inputs import MARK
 from gluon_madapt.provenance import with_this_code
-from gluon_madapt.stages.records import read_json, read_log, write_json, write_text
+from gluon_madapt.stages.records import json_text, read_json, read_log, write_json, write_text
 from gluon_madapt.stages.run import move_aside
 
 _LOG, _LOCK = "log.jsonl", ".lock"
@@ -167,4 +166,4 @@ def _is_empty(path: Path) -> bool:
 
 
 def _line(entry: Dict[str, Any]) -> str:
-    return json.dumps(entry) + "\n"
+    return json_text(entry) + "\n"

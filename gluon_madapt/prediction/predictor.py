@@ -1,7 +1,6 @@
 """A model that is done, and an image -> what it says of every pixel, as the evaluation would have it."""
 
 import re
-from itertools import count
 from pathlib import Path
 from typing import Any, Dict, NamedTuple, Tuple, Union
 
@@ -13,17 +12,12 @@ from gluon_madapt.data.transforms import base_size
 from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.evaluation import image_probability_blocks
 from gluon_madapt.evaluation.inference import half_up
+from gluon_madapt.models.image_sizes import refuse_size
 from gluon_madapt.proxies.pixels import classify
 from gluon_madapt.stages.devices import contexts_of
 from gluon_madapt.stages.trained import TrainedModel, load_trained
 
 OWN_SIZE = "own"
-# VGG16 halves its input five times, rounding down; the other encoders round up, and take a single pixel.
-_LEAST_SIDE = {"vgg16": 32}
-# Of a network's input, 8192x8192: a thin image whose short side is enlarged would otherwise take all memory.
-_MOST_PIXELS = 1 << 26
-# Its longer side: an interpolation matrix has about the square of it as elements, and MXNet crashes from 2^31 on.
-_LONGEST_SIDE = 1 << 15
 
 
 class Prediction(NamedTuple):
@@ -147,7 +141,9 @@ class Predictor:
         if top_k > len(self.classes):
             raise ValueError(f"top_k {top_k}: there are {len(self.classes)} classes")
         height, width = image.shape[:2]
-        self._refuse_size(width, height)
+        seen = base_size(width, height, short_side=self.settings["short_side"])
+        encoder, scales = self.origin["encoder"], self.settings["scales"]
+        refuse_size((width, height), seen, encoder, scales=scales, rounding=half_up)
         try:
             blocks = image_probability_blocks(self._net, image, self._context, **self.settings)
             parts = list(zip(*(_of_block(block, top_k) for block in blocks)))
@@ -163,24 +159,6 @@ class Predictor:
         size = "an image's own size" if short_side is None else f"a short side of {short_side}"
         copies = f", scales {scales}, mirrored" if self.settings["mirror"] else ""
         return f"{self.origin['checkpoint']}: {self.origin['encoder']}, {len(self.classes)} classes, at {size}{copies}"
-
-    def _refuse_size(self, width: int, height: int) -> None:
-        seen = base_size(width, height, short_side=self.settings["short_side"])
-        scales, encoder = self.settings["scales"], self.origin["encoder"]
-        least, most = (half_up(side * scale) for side, scale in ((min(seen), min(scales)), (max(seen), max(scales))))
-        needed = _LEAST_SIDE.get(encoder, 0)
-        if least < needed:
-            enough = next(side for side in count(needed) if half_up(side * min(scales)) >= needed)
-            raise UserError(
-                f"{width}x{height} pixels are too small: {encoder} halves its input five times, so its short side must "
-                f"be {needed} or more and would be {least}: give a short side of {enough} or more"
-            )
-        if most > _LONGEST_SIDE or seen[0] * seen[1] * max(scales) ** 2 > _MOST_PIXELS:
-            raise UserError(
-                f"{width}x{height} pixels are too many, or in too long a row: the network's input, {seen[0]}x{seen[1]} "
-                f"at scales of up to {max(scales)}, may have {_MOST_PIXELS / 1e6:.0f} million pixels and a side of "
-                f"{_LONGEST_SIDE}: give a smaller short side, or cut the image up"
-            )
 
 
 def _of_block(block: np.ndarray, top_k: int) -> Tuple[np.ndarray, ...]:

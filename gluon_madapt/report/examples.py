@@ -102,7 +102,7 @@ def segmented(facts: RunFacts, wanted: Sequence[str]) -> List[Segmented]:
                 stage: predict_labels(net, image, run.context, getattr(short_sides, stage))
                 for stage, net in nets.items()
             }
-        except ValueError as error:
+        except (ValueError, UserError) as error:
             raise UserError(f"{dataset.samples[index].image}: {error}") from None
         found.append(Segmented(dataset.samples[index].name, image, maps, dataset.label(index) if labelled else None))
     return found

@@ -30,6 +30,8 @@ class Scored(NamedTuple):
     @property
     def miou(self) -> str:
         """The mIoU as text, and over how many classes it is if not over all."""
+        if self.scores.miou is None:
+            return "no labelled pixel"
         return f"{self.scores.miou:.1f}{over_fewer([self.scores.iou])}"
 
 

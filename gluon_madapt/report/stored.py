@@ -16,7 +16,7 @@ class _Stored(BaseModel):
 class Scores(_Stored):
     """IoU in percent; what `gluon_madapt.evaluation.scores.summary` returns."""
 
-    miou: float
+    miou: Optional[float]
     iou: Dict[str, Optional[float]]
     miou13: Optional[float] = None
 

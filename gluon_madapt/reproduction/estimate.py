@@ -13,6 +13,7 @@ from mxnet import nd
 from gluon_madapt.evaluation import predict_labels
 from gluon_madapt.evaluation.tables import text_table
 from gluon_madapt.labels import IGNORE
+from gluon_madapt.models.image_sizes import refuse_size
 from gluon_madapt.proxies import compute_thresholds, label_image
 from gluon_madapt.reproduction.plan import Plan, Step
 from gluon_madapt.reproduction.states import DONE, REFUSED, TO_FINISH, TO_RUN, states_of
@@ -125,6 +126,7 @@ def _supervised(run: Run, stage: str) -> float:
     """Measure an iteration of stage 1 or 4, in seconds."""
     settings = getattr(run.experiment, stage)
     size = input_size(settings.input, own_size(run, "source" if stage == "source" else "target"))
+    refuse_size(size, size, run.experiment.model.encoder)
     probed = _probed(settings.batch_size, size)
     step = SupervisedStep(new_segmenter(run), settings.model_copy(update={"batch_size": probed}))
     parts = [Part(_images(run, probed, size), _labels(run, probed, size))]
@@ -137,6 +139,8 @@ def _adversarial(run: Run, stage: str) -> float:
     settings = run.experiment.adversarial
     source = input_size(settings.source_input, own_size(run, "source"))
     target = input_size(settings.target_input, own_size(run, "target"))
+    for size in (source, target):
+        refuse_size(size, size, run.experiment.model.encoder, ("D1", "D2")[: settings.discriminators])
     probed = _probed(settings.batch_size, source)
     net = new_segmenter(run)
     discriminators = new_discriminators(run, settings.discriminators, net.mid_channels)
@@ -150,7 +154,9 @@ def _network_pass(run: Run) -> float:
     """Measure what the networks cost for an image in stage 3, in seconds."""
     net = new_segmenter(run)
     net.hybridize()
-    batch = _images(run, 1, run.experiment.proxies.size or own_size(run, "target"))
+    size = run.experiment.proxies.size or own_size(run, "target")
+    refuse_size(size, size, run.experiment.model.encoder, ("D1", "D2"))
+    batch = _images(run, 1, size)
     return _measure(lambda: net.quarter(batch))
 
 

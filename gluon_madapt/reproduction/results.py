@@ -35,7 +35,8 @@ class Line(NamedTuple):
 
     def values(self, key: str) -> List[float]:
         """Return ``miou``, or ``miou13`` where there is one, of the seeds that were run."""
-        return [one.scores[key] for one in self.results if one.scores and key in one.scores]
+        found = [one.scores.get(key) for one in self.results if one.scores]
+        return [value for value in found if value is not None]
 
     def ious(self, key: str) -> List[Dict[str, Optional[float]]]:
         """Return the IoU by class behind the means of the seeds that were run."""

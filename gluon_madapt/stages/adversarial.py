@@ -4,12 +4,12 @@ F and C are trained on labelled source images while F learns to make the feature
 the discriminators; D1 looks at F(X), D2 at the mid-level map F_l(X).
 """
 
+import logging
 from typing import Dict, NamedTuple, Optional, Sequence, Tuple
 
 from mxnet import autograd, nd
 
 from gluon_madapt.config import Adversarial
-from gluon_madapt.data.train_ids import refuse_train_ids
 from gluon_madapt.errors import UserError
 from gluon_madapt.hashing import sha256
 from gluon_madapt.models import Discriminator, Segmenter
@@ -22,14 +22,17 @@ from gluon_madapt.models.objectives import (
     TargetTerm,
 )
 from gluon_madapt.stages.checkpoint import versions_behind
-from gluon_madapt.stages.data_warnings import warn_of_data
 from gluon_madapt.stages.discriminators import DiscriminatorStep, discriminator_trainers
+from gluon_madapt.stages.input_checks import check_inputs
+from gluon_madapt.stages.labelled_pixels import patience
 from gluon_madapt.stages.loop import Loop
 from gluon_madapt.stages.networks import load_segmenter, new_discriminators
 from gluon_madapt.stages.optimizer import segmenter_trainer
 from gluon_madapt.stages.run import Run
 from gluon_madapt.stages.scoring import scored_along_the_way_on, scorer_along_the_way
 from gluon_madapt.stages.team import Losses, Part, Team, sum_of_losses
+
+_log = logging.getLogger(__name__)
 
 
 def train_adversarial(run: Run) -> None:
@@ -40,9 +43,12 @@ def train_adversarial(run: Run) -> None:
     """
     settings = run.experiment.adversarial
     source = run.loader("source", "adversarial", settings.source_input, settings, labelled=True)
-    refuse_train_ids(run.experiment, "source", source.dataset)
+    check_inputs(run, "source", source.dataset, labelled=run.number == 1 and settings.lambda_seg > 0)
     target = run.loader("target", "adversarial", settings.target_input, settings, labelled=False)
-    warn_of_data(run, "source", "target")
+    check_inputs(run, "target", target.dataset)
+    taught = run.number == 1 and settings.lambda_seg > 0  # by the labels of the source
+    if run.number == 1:
+        refuse_weights(settings)
     start = run.start_of_round()
     net = load_segmenter(run, start)
     discriminators = new_discriminators(run, settings.discriminators, net.mid_channels)
@@ -57,12 +63,26 @@ def train_adversarial(run: Run) -> None:
     facts.update(scored_along_the_way_on(run) if score and run.team.leads else {})
     seen = 2 * source.images_per_iteration
     versions = versions_behind(start)
-    loop = Loop("adversarial", run, folder, settings, networks, step.trainers, seen, facts, score, versions)
+    enough = patience(source) if taught else 0
+    loop = Loop("adversarial", run, folder, settings, networks, step.trainers, seen, facts, score, versions, enough)
 
     pairs = zip(source.iterations(loop.start, loop.iterations), target.iterations(loop.start, loop.iterations))
     for _, (labelled, unlabelled) in loop.over(pairs):
         losses = step(list(zip(run.team.divide(labelled), run.team.divide(unlabelled))))
         loop.record(step.learning_rate, losses)
+
+
+def refuse_weights(settings: Adversarial) -> None:
+    """Refuse a training in which nothing is learnt, and say where it is not by F and C."""
+    if settings.lambda_seg or any((settings.lambda_1, settings.lambda_2)[: settings.discriminators]):
+        return
+    if not settings.discriminators:
+        raise UserError(
+            "adversarial.lambda_seg and adversarial.discriminators are 0, so nothing is learnt: set one of them higher"
+        )
+    _log.warning(
+        "adversarial: lambda_seg and the weights of all discriminators are 0: these learn, the segmenter does not"
+    )
 
 
 class Maps(NamedTuple):

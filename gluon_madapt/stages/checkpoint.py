@@ -19,6 +19,7 @@ from gluon_madapt import archives
 from gluon_madapt.archives import DamagedArchiveError, array_names, read_archive, write_archive
 from gluon_madapt.atomic import PARTIAL, replace_atomically
 from gluon_madapt.errors import UserError
+from gluon_madapt.stages.records import json_text
 
 FORMAT = 2
 # Before format 2 the archive's own checksum of each array was all there was.
@@ -50,7 +51,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     UserError
         If it cannot be written, or what is read back is not what was written.
     """
-    meta = json.dumps(dict(checkpoint.meta, format=FORMAT, arrays=len(checkpoint.arrays)), sort_keys=True)
+    meta = json_text(dict(checkpoint.meta, format=FORMAT, arrays=len(checkpoint.arrays)), sort_keys=True)
     with replace_atomically(path) as partial:
         with partial.open("wb") as file:
             write_archive(file, {"meta": np.frombuffer(meta.encode(), dtype=np.uint8), **checkpoint.arrays})

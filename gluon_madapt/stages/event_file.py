@@ -75,9 +75,9 @@ def scalars(entry: Dict[str, Any]) -> Dict[str, float]:
     """Return the values of a log entry by the names of their curves: losses and rates, or scores in percent."""
     if "val" in entry:
         scores = entry["val"]
-        means = {f"val/{name}": value for name, value in scores.items() if isinstance(value, float)}
-        known = {f"IoU/{name}": value for name, value in scores["iou"].items() if value is not None}
-        fewer = {"val/classes": float(len(known))} if len(known) < len(scores["iou"]) else {}
-        return {**means, **fewer, **known}
+        known = {f"val/{name}": value for name, value in scores.items() if isinstance(value, float)}
+        by_class = {f"IoU/{name}": value for name, value in scores["iou"].items() if value is not None}
+        fewer = {"val/classes": float(len(by_class))} if len(by_class) < len(scores["iou"]) else {}
+        return {**known, **fewer, **by_class}
     rates = {name: entry[name] for name in _RATES[1:]}
     return {**{f"loss/{name}": value for name, value in entry.items() if name not in _RATES}, **rates}

@@ -11,7 +11,7 @@ from mxnet.gluon import HybridBlock, Trainer
 
 from gluon_madapt.config import Training
 from gluon_madapt.data import every_batch
-from gluon_madapt.errors import UserError
+from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.models.parameter_files import is_as_written, write_arrays
 from gluon_madapt.progress import Progress
 from gluon_madapt.provenance import with_this_code
@@ -60,6 +60,8 @@ class Loop:
         Scores the segmenter on the val split, for the curves alone; nothing is chosen by them.
     versions : sequence of str
         Versions of the code behind what the training starts from.
+    patience : int
+        Iterations in a row that may have no labelled pixel; 0 where labels teach nothing.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Loop:
         facts: Dict,
         score: Optional[Callable[[HybridBlock], Dict]] = None,
         versions: Sequence[str] = (),
+        patience: int = 0,
     ):
         self._stage = stage
         self._run = run
@@ -85,6 +88,7 @@ class Loop:
         self._facts = facts
         self._versions = with_this_code(versions)
         self._last_score: Optional[Dict] = None
+        self._patience, self._unlabelled = patience, 0
         self.iterations = settings.iterations
         self.start = self._saved = 0
         self._current, self._names = 0, ()
@@ -165,6 +169,7 @@ class Loop:
 
     def _after(self, done: int) -> None:
         every, last = self._bookkeeping, done == self.iterations
+        self._count_unlabelled()
         stopping = self._team.stopping
         if self._logs(done):
             self._log_file.append(self._record.entry(done))
@@ -178,6 +183,17 @@ class Loop:
             if self._team.leads:
                 _log.warning("%s: stopped by signal %d; saved after iteration %d", self._stage, number, done)
             sys.exit(128 + number)
+
+    def _count_unlabelled(self) -> None:
+        """Stop a training that sees nothing to learn from, before that is saved as a model."""
+        if not self._patience:
+            return
+        self._unlabelled = 0 if self._team.labelled else self._unlabelled + 1
+        if self._unlabelled in (self._patience, self.iterations):
+            raise FailureError(
+                f"{self._stage}: no image of the last {self._unlabelled} iterations had a labelled pixel where it was "
+                f"cut out, so nothing was learnt: a larger crop may help; {self._last_good()}"
+            )
 
     def _score_now(self, done: int) -> None:
         try:
@@ -205,6 +221,7 @@ class Loop:
             "made_from": self._made_from,
             "code": self._versions,
             "window": self._record.window,
+            "unlabelled": self._unlabelled,
             **self._replacements(),
         }
         self._state.save(meta)
@@ -227,7 +244,8 @@ class Loop:
         if meta is None:
             return
         self._versions = with_this_code(meta.get("code", ()))
-        self._record.go_on_from(self.start, meta.get("window", []))
+        self._unlabelled = meta.get("unlabelled", 0)
+        self._record.go_on_from(self.start, meta.get("window", ()))
         if self._team.leads:
             self._replaced = meta.get("replaced", {})
             self._replaced_before = meta.get("replaced_by_other_workers", 0)

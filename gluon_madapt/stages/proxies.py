@@ -10,14 +10,14 @@ from typing import Any, Dict, NamedTuple, Optional, Sequence
 
 import numpy as np
 
-from gluon_madapt.config import Experiment
+from gluon_madapt.config import Experiment, Input
 from gluon_madapt.data import Dataset
-from gluon_madapt.errors import UserError
+from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.hashing import sha256
 from gluon_madapt.provenance import with_this_code
 from gluon_madapt.proxies import Shares, Thresholds
 from gluon_madapt.stages.checkpoint import versions_behind
-from gluon_madapt.stages.data_warnings import warn_of_data
+from gluon_madapt.stages.input_checks import check_inputs
 from gluon_madapt.stages.map_cache import CACHE, MapCache, Shard
 from gluon_madapt.stages.network_pass import network_pass, open_cache
 from gluon_madapt.stages.ownership import refuse_other_cache
@@ -25,6 +25,7 @@ from gluon_madapt.stages.proxy_inputs import check_names, readable_target, truth
 from gluon_madapt.stages.proxy_labels import LABELS, Labelling, Truth, audit_labels, label_all
 from gluon_madapt.stages.records import read_json, write_json
 from gluon_madapt.stages.run import Run
+from gluon_madapt.stages.size_checks import refuse_sizes
 from gluon_madapt.stages.threshold_scans import SavedSearch, find_thresholds
 
 METRICS = "metrics.json"
@@ -72,12 +73,12 @@ def make_proxies(
         If the checkpoint is missing or holds no discriminators and p1 is below 1, two images' labels would be one file,
         labels to compare with are missing, or a folder holds what was made otherwise.
     FailureError
-        If what the networks return for an image is not finite.
+        If what the networks return for an image is not finite; at the end, if no pixel got a proxy.
     """
     run = run.alone("make proxies in a process of its own, or give several --shard I/N")
     runs = [run, *(_run_at(run, shares) for shares in dict.fromkeys(also))]
     target, left_out = readable_target(run)
-    warn_of_data(run, "target")
+    check_inputs(run, "target", target)
     truth = truth_of(run, target) if audit else None
     check_names(target, run.folder)
     start = run.checkpoint_of("adversarial")
@@ -86,6 +87,8 @@ def make_proxies(
     maps.check_lengths()
     _check_shares(runs, start, maps)
     refuse_other_cache(maps.folder)
+    seen = Input(size=run.experiment.proxies.size)
+    refuse_sizes(target, seen, run.experiment.model.encoder, len(maps.made_from["discriminators"]))
     if shard:
         _run_shard(run, start, target, maps, shard)
         return
@@ -109,6 +112,12 @@ def make_proxies(
     for one in made:
         _remove(one.search)
         _log.info("%s", _in_words(one))
+    empty = [one for one in made if not read_json(one.record)["share_labelled"]]
+    if empty:
+        raise FailureError(
+            f"{empty[0].labelling.folder / LABELS}: no pixel of any image got a proxy, so stage 4 has nothing to learn "
+            "from: higher p1 and p2 keep more"
+        )
 
 
 class _Made(NamedTuple):

@@ -7,9 +7,9 @@ from typing import Dict, Optional, Sequence, Tuple
 import numpy as np
 
 from gluon_madapt.data import Dataset, proxy_path
-from gluon_madapt.data.train_ids import refuse_train_ids
 from gluon_madapt.errors import UserError
 from gluon_madapt.names import check_lengths
+from gluon_madapt.stages.input_checks import check_inputs
 from gluon_madapt.stages.proxy_labels import Truth
 from gluon_madapt.stages.run import Run
 
@@ -30,7 +30,7 @@ def readable_target(run: Run) -> Tuple[Dataset, Sequence[str]]:
 def truth_of(run: Run, target: Dataset) -> Truth:
     """Return what reads the true labels of target images, for an audit alone."""
     labelled = run.dataset("target", labelled=True)
-    refuse_train_ids(run.experiment, "target", labelled)
+    check_inputs(run, "target", labelled, labelled=True)
     places = {sample.name: index for index, sample in enumerate(labelled.samples)}
 
     def read(index: int) -> Optional[np.ndarray]:

@@ -4,7 +4,6 @@ The line is written after the image's labels are: what it names is done, and is 
 """
 
 import hashlib
-import json
 import logging
 from contextlib import closing
 from pathlib import Path
@@ -21,7 +20,7 @@ from gluon_madapt.labels import IGNORE
 from gluon_madapt.progress import Progress
 from gluon_madapt.proxies import Audit, Thresholds, choose
 from gluon_madapt.stages.map_cache import MapCache
-from gluon_madapt.stages.records import read_log, write_text
+from gluon_madapt.stages.records import json_text, read_log, write_text
 from gluon_madapt.stages.scored_maps import scored_blocks
 from gluon_madapt.stages.written_labels import labels_hash, stored_hashes
 from gluon_madapt.threads import in_threads
@@ -131,7 +130,7 @@ class Labelling:
         entry = {"image": name, **hashes, "pixels_kept": kept}
         try:
             with self._lock, self.log.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(entry) + "\n")
+                file.write(json_text(entry) + "\n")
                 self._entries[name] = entry
         except OSError as error:
             raise UserError(f"{self.log}: cannot be written ({error.strerror})") from None
@@ -153,7 +152,7 @@ class Labelling:
         return self._entries[name]["sha256"] == labels_hash(labels)
 
     def _write_log(self, names: Sequence[str]) -> None:
-        write_text(self.log, "".join(json.dumps(self._entries[name]) + "\n" for name in names))
+        write_text(self.log, "".join(json_text(self._entries[name]) + "\n" for name in names))
 
 
 def label_all(cache: MapCache, labellings: Sequence[Labelling], thresholds: Sequence[Thresholds], threads: int) -> None:

@@ -21,9 +21,27 @@ def write_text(path: Path, text: str) -> None:
         file.write(text.encode(errors="backslashreplace"))
 
 
+def json_text(values: Any, **layout: Any) -> str:
+    """Return values as JSON, which knows no NaN and no infinity: what is not known is to be None.
+
+    ``layout`` is as for `json.dumps`.
+
+    Raises
+    ------
+    ValueError
+        If a number is not finite.
+    """
+    return json.dumps(values, allow_nan=False, **layout)
+
+
+def parse_json(text: str) -> Any:
+    """Read JSON; NaN and infinities, which earlier versions wrote for scores of no pixels, are None."""
+    return json.loads(text, parse_constant=lambda _: None)
+
+
 def write_json(path: Path, values: Dict[str, Any]) -> None:
     """Write JSON for people to read as well, whole or not at all."""
-    write_text(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+    write_text(path, json_text(values, indent=2, ensure_ascii=False) + "\n")
 
 
 def read_json(path: Path) -> Dict[str, Any]:
@@ -35,7 +53,7 @@ def read_json(path: Path) -> Dict[str, Any]:
         If the file cannot be read or was damaged.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())}): {DAMAGED}") from None
     if not isinstance(values, dict):
@@ -71,6 +89,6 @@ def read_log(path: Path) -> List[Dict[str, Any]]:
 
 def _parsed(line: str) -> Any:
     try:
-        return json.loads(line)
+        return parse_json(line)
     except ValueError:
         return None

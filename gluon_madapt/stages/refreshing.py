@@ -28,7 +28,7 @@ def refresh_on_target(run: Run, net: Segmenter, batches: int) -> str:
     str
         The fingerprint of the target images.
     """
-    settings = run.experiment.adversarial.model_copy(update={"accumulate": 1})
+    settings = run.experiment.adversarial.model_copy(update={"accumulate": 1, "discriminators": 0})
     loader = run.loader("target", "refresh", settings.target_input, settings, labelled=False)
     refresh_statistics(net, (nd.array(batch.images, ctx=run.context) for batch in loader.batches(0, batches)))
     return loader.dataset.fingerprint

@@ -6,7 +6,8 @@ from gluon_madapt.data import Dataset, proxy_dataset
 from gluon_madapt.errors import UserError
 from gluon_madapt.hashing import sha256
 from gluon_madapt.models import Segmenter
-from gluon_madapt.stages.data_warnings import warn_of_data
+from gluon_madapt.stages.input_checks import check_inputs
+from gluon_madapt.stages.labelled_pixels import check_labels
 from gluon_madapt.stages.networks import imagenet_segmenter, load_segmenter, new_segmenter
 from gluon_madapt.stages.proxies import LABELS, METRICS
 from gluon_madapt.stages.proxy_labels import Labelling
@@ -28,7 +29,9 @@ def retrain(run: Run) -> None:
     target = run.dataset("target", labelled=False).without(metrics.get("left_out", ()))
     proxies = proxy_dataset(target, labels, len(run.classes))
     loader = run.loader_of(proxies, "retrain/target", settings.input, settings, labelled=True)
-    warn_of_data(run, "target")
+    check_inputs(run, "target", proxies)
+    mend = f"higher p1 and p2 keep more: make the labels anew with {run.command('proxies')}"
+    check_labels(run, proxies, str(labels), mend)
     net, start = _initial_segmenter(run)
     if "labels_sha256" not in metrics:
         raise UserError(

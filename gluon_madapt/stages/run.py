@@ -18,6 +18,7 @@ from gluon_madapt.stages.beginnings import changes_since, note_beginning, was_be
 from gluon_madapt.stages.checkpoint import read_meta
 from gluon_madapt.stages.devices import contexts_of
 from gluon_madapt.stages.ownership import is_stage, refuse_other_stage
+from gluon_madapt.stages.size_checks import refuse_sizes
 from gluon_madapt.stages.team import Team
 from gluon_madapt.workers import is_one_of_several
 
@@ -224,6 +225,7 @@ class Run:
     def loader_of(self, dataset: Dataset, stream: str, settings: Input, training: Training, labelled: bool) -> Loader:
         """Return this worker's batches of a dataset; ``stream`` names their randomness."""
         self.team.images_per_part(training)  # before anything is read or begun
+        refuse_sizes(dataset, settings, self.experiment.model.encoder, getattr(training, "discriminators", 0))
         return Loader(
             dataset,
             settings,

@@ -1,23 +1,22 @@
 """Scoring a stage's network on the labelled split."""
 
-from typing import Callable, Dict, Optional
+from typing import Callable, Dict, Optional, Sequence
 
-from gluon_madapt.data.train_ids import refuse_train_ids
-from gluon_madapt.errors import UserError
+from gluon_madapt.config import Input
+from gluon_madapt.data import Dataset
 from gluon_madapt.evaluation import evaluate, summary
 from gluon_madapt.models import Segmenter
-from gluon_madapt.stages.data_warnings import warn_of_data
+from gluon_madapt.stages.input_checks import check_inputs
 from gluon_madapt.stages.refreshing import refresh_on_target, refreshing
 from gluon_madapt.stages.run import Run
+from gluon_madapt.stages.size_checks import refuse_sizes
 
 
 def scorer_along_the_way(run: Run, stage: str) -> Optional[Callable[[Segmenter], Dict]]:
     """Return what scores the network now and then during a training, or None where that is off."""
     if not run.experiment.bookkeeping.eval_every:
         return None
-    val = run.dataset("val", labelled=True)
-    refuse_train_ids(run.experiment, "val", val)
-    warn_of_data(run, "val")
+    val = _val_split(run, stage)
 
     def score(net: Segmenter) -> Dict:
         if not net.quarter._active:  # once: hybridizing again would compile again
@@ -64,9 +63,7 @@ def in_words(protocol: Dict) -> str:
 def score_stage(run: Run, net: Segmenter, stage: str, multi_scale: bool) -> Dict:
     """Score a finished network on the val split, after refreshing its batch-norm statistics if the config asks."""
     protocol = protocol_of(run, stage, multi_scale)
-    val = run.dataset("val", labelled=True)
-    refuse_train_ids(run.experiment, "val", val)
-    warn_of_data(run, "val", shared=("source", "target"))
+    val = _val_split(run, stage, protocol["scales"], shared=("source", "target"))
     made_from = {"val": val.fingerprint}
     if protocol["refresh"]:
         made_from["target"] = refresh_on_target(run, net, protocol["refresh"]["batches"])
@@ -76,7 +73,13 @@ def score_stage(run: Run, net: Segmenter, stage: str, multi_scale: bool) -> Dict
         net.compile_for_inference()
     how = (protocol["short_side"], protocol["scales"], protocol["mirror"])
     matrix = evaluate(net, val, len(run.classes), run.context, *how)
-    if not matrix.counts.any():
-        root = run.experiment.data.val.root
-        raise UserError(f"{root}: no pixel of the val split is labelled as one of the {len(run.classes)} classes")
     return dict(summary(matrix, run.classes), images=len(val), protocol=protocol, made_from=made_from)
+
+
+def _val_split(run: Run, stage: str, scales: Sequence[float] = (1.0,), shared: Sequence[str] = ()) -> Dataset:
+    """Open the val split; refuse, before anything is trained or scored, what has no labels or no size to be scored."""
+    val = run.dataset("val", labelled=True)
+    check_inputs(run, "val", val, labelled=True, shared=shared)
+    seen = Input(short_side=getattr(run.experiment.evaluation.short_side, stage), scale=(min(scales), max(scales)))
+    refuse_sizes(val, seen, run.experiment.model.encoder)
+    return val

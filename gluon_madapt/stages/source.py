@@ -1,7 +1,6 @@
 """Stage 1: supervised training on the source domain (P §3.2)."""
 
-from gluon_madapt.data.train_ids import refuse_train_ids
-from gluon_madapt.stages.data_warnings import warn_of_data
+from gluon_madapt.stages.input_checks import check_inputs
 from gluon_madapt.stages.networks import imagenet_segmenter
 from gluon_madapt.stages.run import Run
 from gluon_madapt.stages.supervised import train_supervised
@@ -11,7 +10,6 @@ def train_source(run: Run) -> None:
     """Train F and C on labelled source images; leaves a checkpoint in the run folder's ``source``."""
     settings = run.experiment.source
     loader = run.loader("source", "source", settings.input, settings, labelled=True)
-    refuse_train_ids(run.experiment, "source", loader.dataset)
-    warn_of_data(run, "source")
+    check_inputs(run, "source", loader.dataset, labelled=True)
     net, weights = imagenet_segmenter(run)
     train_supervised("source", run, net, settings, loader, loader.dataset, {"weights": weights})

@@ -8,6 +8,7 @@ from gluon_madapt.config import Retrain, Source
 from gluon_madapt.data import Dataset, Loader
 from gluon_madapt.models import Segmenter
 from gluon_madapt.models.objectives import SupervisedPass
+from gluon_madapt.stages.labelled_pixels import patience
 from gluon_madapt.stages.loop import Loop
 from gluon_madapt.stages.optimizer import poly_learning_rate, segmenter_trainer
 from gluon_madapt.stages.run import Run
@@ -36,7 +37,7 @@ def train_supervised(
     facts = {"images": len(loader.dataset), "skipped": loader.dataset.skipped}
     facts.update(scored_along_the_way_on(run) if run.team.leads else {})
     networks, seen = {"segmenter": net}, loader.images_per_iteration
-    loop = Loop(stage, run, folder, settings, networks, step.trainers, seen, facts, score, versions)
+    loop = Loop(stage, run, folder, settings, networks, step.trainers, seen, facts, score, versions, patience(loader))
 
     for iteration, batches in loop.over(loader.iterations(loop.start, loop.iterations)):
         rate = poly_learning_rate(settings.learning_rate, settings.poly_power, iteration, loop.iterations)

@@ -64,6 +64,7 @@ class Team:
         self._summed: List[Parameter] = []
         self._stop = False
         self._replaced = 0
+        self._labelled = 0
         self._totals: Optional[nd.NDArray] = None
         if not self.leads:  # the others say what the first one says, but for warnings
             logging.getLogger("gluon_madapt").setLevel(logging.WARNING)
@@ -171,6 +172,11 @@ class Team:
         """Whether all workers stop after the current iteration."""
         return self._stop if self._totals is None else bool(self._totals[1].asscalar())
 
+    @property
+    def labelled(self) -> int:
+        """How many labelled pixels the current iteration has, over all workers."""
+        return self._labelled if self._totals is None else int(self._totals[0].asscalar())
+
     def count_replaced(self, samples: int) -> None:
         """Note that others took the place of broken samples of this worker."""
         self._replaced += samples
@@ -216,6 +222,7 @@ class Team:
         return itertools.cycle(self.contexts)
 
     def _total_labelled(self, count: int) -> Union[int, nd.NDArray]:
+        self._labelled = count
         if not self._distributed:
             return max(count, 1)
         counts = [float(count), float(self._stop), float(self._replaced)]

@@ -1,12 +1,11 @@
 """The log of a training, a JSON object a line, and TensorBoard's curves of it."""
 
-import json
 from pathlib import Path
 from typing import Any, Dict, Optional
 
 from gluon_madapt.errors import UserError
 from gluon_madapt.stages.event_file import EventFile
-from gluon_madapt.stages.records import read_log, write_text
+from gluon_madapt.stages.records import json_text, read_log, write_text
 
 LOG, CURVES = "log.jsonl", "tensorboard"
 
@@ -42,7 +41,7 @@ class TrainingLog:
             return
         try:
             with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(entry) + "\n")
+                file.write(json_text(entry) + "\n")
         except OSError as error:
             raise UserError(f"{self._path}: cannot be written ({error.strerror})") from None
         if self._events:
@@ -56,7 +55,7 @@ class TrainingLog:
         """
         entries = [one for one in read_log(self._path) if "iteration" in one and one["iteration"] <= iteration]
         if self._leads and self._path.exists():
-            write_text(self._path, "".join(json.dumps(one) + "\n" for one in entries))
+            write_text(self._path, "".join(json_text(one) + "\n" for one in entries))
         if self._curves:
             self._events = EventFile(self._curves, entries)
         scores = [one["val"] for one in entries if "val" in one]

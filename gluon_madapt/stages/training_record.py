@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from typing import Callable, Deque, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Deque, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from mxnet import nd
 
@@ -39,8 +39,8 @@ class TrainingRecord:
 
     Attributes
     ----------
-    window : list of dict of str to float
-        The losses of each iteration since the last log entry.
+    window : dict
+        Of the iterations since the last log entry, how many there are, and the sum of each loss.
     learning_rate : float
         That of the current iteration.
     seconds, waited : float
@@ -52,13 +52,16 @@ class TrainingRecord:
         self._start = 0
         self._pending: Optional[Pending] = None
         self._recent: Deque[Dict[str, float]] = deque(maxlen=_SHOWN)
-        self.window: List[Dict[str, float]] = []
+        self.window = _sums()
         self.learning_rate = self.seconds = self.waited = 0.0
 
-    def go_on_from(self, start: int, window: List[Dict[str, float]]) -> None:
-        """Continue a training that was stopped after an iteration, with the window that it had."""
-        self._start, self.window = start, list(window)
-        self._recent.extend(window)
+    def go_on_from(self, start: int, window: Union[Dict[str, Any], Sequence[Dict[str, float]]]) -> None:
+        """Continue a training that was stopped after an iteration, with the window that it had.
+
+        Checkpoints of earlier versions list the losses of each of its iterations.
+        """
+        self._start = start
+        self.window = window if isinstance(window, dict) else _sums(window)
 
     def put(self, pending: Pending) -> None:
         """Keep losses until they are read."""
@@ -83,14 +86,14 @@ class TrainingRecord:
                 f"{self._stage}: {wrong[0]} in iteration {pending.iteration}, of {', '.join(pending.names)}: "
                 f"a lower learning rate may help; {self._last_good()}"
             )
-        self.window.append(losses)
+        _add(self.window, losses)
         self._recent.append(losses)
 
     def entry(self, done: int) -> Dict[str, float]:
         """Return a log entry: mean losses over the window, which ends here, and rates."""
-        window, self.window = self.window, []
+        window, self.window = self.window, _sums()
         return {
-            **_means(window),
+            **{key: total / window["iterations"] for key, total in window["sums"].items()},
             "iteration": done,
             "learning_rate": self.learning_rate,
             "images_per_second": self._images_per_second(done),
@@ -106,7 +109,9 @@ class TrainingRecord:
             return []
         facts = [f"{_SHORT_NAMES.get(key, key)} {value:.3f}" for key, value in _means(self._recent).items()]
         facts += [f"lr {self.learning_rate:.2g}", in_images_per_second(self._images_per_second(done))]
-        return [*facts, f"last mIoU {score['miou']:.1f}{over_fewer([score['iou']])}"] if score else facts
+        if score and score["miou"] is not None:
+            facts.append(f"last mIoU {score['miou']:.1f}{over_fewer([score['iou']])}")
+        return facts
 
     def _images_per_second(self, done: int) -> float:
         return (done - self._start) * self._images / self.seconds
@@ -114,3 +119,17 @@ class TrainingRecord:
 
 def _means(losses: Sequence[Dict[str, float]]) -> Dict[str, float]:
     return {key: sum(one[key] for one in losses) / len(losses) for key in losses[0]}
+
+
+def _sums(window: Sequence[Dict[str, float]] = ()) -> Dict[str, Any]:
+    """Return how many iterations there are in a window, and the sum of each loss: no list, which could grow long."""
+    sums: Dict[str, Any] = {"iterations": 0, "sums": {}}
+    for losses in window:
+        _add(sums, losses)
+    return sums
+
+
+def _add(sums: Dict[str, Any], losses: Dict[str, float]) -> None:
+    sums["iterations"] += 1
+    for key, value in losses.items():
+        sums["sums"][key] = sums["sums"].get(key, 0) + value
