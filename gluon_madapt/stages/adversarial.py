@@ -23,7 +23,7 @@ from gluon_madapt.models.objectives import (
 from gluon_madapt.stages.checkpoint import versions_behind
 from gluon_madapt.stages.discriminators import DiscriminatorStep, discriminator_trainers
 from gluon_madapt.stages.loop import Loop
-from gluon_madapt.stages.networks import load_segmenter, new_discriminators
+from gluon_madapt.stages.networks import load_any_segmenter, new_discriminators
 from gluon_madapt.stages.optimizer import segmenter_trainer
 from gluon_madapt.stages.run import Run
 from gluon_madapt.stages.scoring import scorer_along_the_way
@@ -40,7 +40,7 @@ def train_adversarial(run: Run) -> None:
     source = run.loader("source", "adversarial", settings.source_input, settings, labelled=True)
     target = run.loader("target", "adversarial", settings.target_input, settings, labelled=False)
     start = run.start_of_round()
-    net = load_segmenter(run, start)
+    net, _ = load_any_segmenter(run, start)
     discriminators = new_discriminators(run, settings.discriminators, net.mid_channels)
     kind = AdversarialStep if run.number == 1 else DiscriminatorStep
     step = kind(net, discriminators, settings, run.team)
