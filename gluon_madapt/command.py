@@ -125,6 +125,14 @@ def flag_path(text: str) -> Path:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def names(text: str) -> List[str]:
+    """Parse names with commas between them, none of them empty."""
+    found = [name.strip() for name in text.split(",")]
+    if not all(found):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a name, or several with commas between them")
+    return found
+
+
 def positive(text: str) -> int:
     """Parse a whole number of 1 or more."""
     if not text.isdecimal() or int(text) < 1:

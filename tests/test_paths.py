@@ -12,6 +12,15 @@ from gluon_madapt.prediction.inputs import find_sources
 
 EXPERIMENT = ("--config", "configs/mini/gta5.yaml")
 SIZE = ("--height", "32", "--width", "32")
+OTHERS = [
+    ("make_proxy", "--p1", EXPERIMENT, "--set proxies.p1=: no value"),
+    ("make_proxy", "--p2", EXPERIMENT, "--set proxies.p2=: no value"),
+    ("reproduce", "--row", ("--table", "3", "--dry-run"), "--row: expected the name of a row"),
+    ("launch", "--hosts", ("-n", "2"), "argument --hosts: '': expected a name"),
+    ("predict", "--device", ("x", "--out", "y", "--checkpoint", "z"), "x: no such file"),
+    ("train_source", "--set", EXPERIMENT, "--set : expected key=value"),
+    ("train_source", "--seed", EXPERIMENT, "argument --seed: invalid int value: ''"),
+]
 FLAGS = [
     ("train_source", "--config", ()),
     ("train_source", "--run-dir", EXPERIMENT),
@@ -59,7 +68,7 @@ for tool, *words in json.loads(sys.stdin.read()):
 def said(tmp_path_factory):
     import json
 
-    calls = [[tool, *others, *filter(None, [flag]), ""] for tool, flag, others in FLAGS]
+    calls = [[tool, *others, *filter(None, [flag]), ""] for tool, flag, others, *_ in [*FLAGS, *OTHERS]]
     done = subprocess.run(
         [sys.executable, "-c", CALLS],
         input=json.dumps(calls),
@@ -77,6 +86,11 @@ def said(tmp_path_factory):
 def test_an_empty_path_is_refused_by_every_flag(said, place):
     name = FLAGS[place][1] or "INPUT"
     assert said[place].startswith(f"argument {name}: expected a path, not an empty text (the current folder is .)")
+
+
+@pytest.mark.parametrize("place", range(len(OTHERS)), ids=[f"{tool} {flag}" for tool, flag, *_ in OTHERS])
+def test_an_empty_text_is_not_taken_for_a_missing_flag(said, place):
+    assert said[len(FLAGS) + place].startswith(OTHERS[place][-1])
 
 
 def test_every_flag_that_takes_a_path_is_tried():

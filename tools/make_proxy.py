@@ -56,7 +56,9 @@ def main(arguments):
         "--cache", type=flag_path, metavar="DIR", help="the network pass, to be shared by settings (default: RUN/cache)"
     )
     parsed = parser.parse_args(arguments)
-    parsed.overrides += [f"proxies.{key}={value}" for key in ("p1", "p2") if (value := getattr(parsed, key))]
+    parsed.overrides += [
+        f"proxies.{key}={value}" for key in ("p1", "p2") if (value := getattr(parsed, key)) is not None
+    ]
     make_proxies(open_run(parsed), parsed.cache, parsed.shard, parsed.audit, parsed.also)
 
 
