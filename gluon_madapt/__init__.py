@@ -9,12 +9,14 @@ supported.refuse_unsupported()
 import numpy  # noqa: E402 - which may be missing
 
 from gluon_madapt import cuda  # noqa: E402
+from gluon_madapt.environment import clean_environment  # noqa: E402
 from gluon_madapt.threads import cores  # noqa: E402
 
 __version__ = "0.1.0"
 
 # MXNet 1.9 reads numpy.bool while it is imported; NumPy dropped that alias in 1.24.
 numpy.bool = bool
+clean_environment()
 # Read by MXNet while it is imported, too; without it, half of the processors may idle.
 THREADS_CHOSEN = "OMP_NUM_THREADS" in os.environ
 os.environ.setdefault("OMP_NUM_THREADS", str(cores()))

@@ -13,6 +13,7 @@ from gluon_madapt import cuda, streams
 from gluon_madapt.config import ConfigError, load_experiment
 from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.names import printable
+from gluon_madapt.paths import given_path
 from gluon_madapt.provenance import code_version
 from gluon_madapt.workers import is_one_of_several
 
@@ -60,12 +61,12 @@ def experiment_parser(
     parser = ToolParser(description=description)
     if default_configs:
         several = f"experiments, in YAML (default: {default_configs})"
-        parser.add_argument("--config", dest="configs", type=Path, nargs="+", metavar="FILE", help=several)
+        parser.add_argument("--config", dest="configs", type=flag_path, nargs="+", metavar="FILE", help=several)
     else:
-        parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="the experiment, in YAML")
+        parser.add_argument("--config", type=flag_path, required=True, metavar="FILE", help="the experiment, in YAML")
     add_set_flag(parser)
     parser.add_argument("--seed", type=int, metavar="N", help="the seed, in place of the config's")
-    parser.add_argument("--run-dir", type=Path, metavar="DIR", help="the run folder (default: runs/NAME)")
+    parser.add_argument("--run-dir", type=flag_path, metavar="DIR", help="the run folder (default: runs/NAME)")
     parser.add_argument(
         "--fresh", action="store_true", help=fresh or "move what this stage left before aside and start over"
     )
@@ -79,7 +80,9 @@ def experiment_parser(
             "beyond the paper (default: 1)",
         )
     if starts_from:
-        parser.add_argument("--from", dest="start_from", type=Path, metavar="FILE", help=f"{starts_from} to start from")
+        parser.add_argument(
+            "--from", dest="start_from", type=flag_path, metavar="FILE", help=f"{starts_from} to start from"
+        )
     if trains:
         parser.add_argument(
             "--tensorboard", action=_IfThere, help="write TensorBoard's event files, too, into RUN/STAGE/tensorboard"
@@ -114,6 +117,22 @@ def add_set_flag(parser: ToolParser) -> None:
         metavar="KEY=VALUE",
         help="change one setting, as in --set source.iterations=100; may be given again",
     )
+
+
+def flag_path(text: str) -> Path:
+    """Parse a path; ~ is the home folder, and an empty text, which would be the current folder, is none."""
+    try:
+        return Path(given_path(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def names(text: str) -> List[str]:
+    """Parse names with commas between them, none of them empty."""
+    found = [name.strip() for name in text.split(",")]
+    if not all(found):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a name, or several with commas between them")
+    return found
 
 
 def positive(text: str) -> int:

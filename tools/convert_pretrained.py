@@ -4,20 +4,20 @@ The input is the state_dict that torchvision publishes, as a .safetensors file (
 .pth file (needs PyTorch; nothing that the file carries is executed).
 """
 
-from pathlib import Path
-
 import checkout  # noqa: F401 - first
 
-from gluon_madapt.command import ToolParser, run_tool
+from gluon_madapt.command import ToolParser, flag_path, run_tool
 from gluon_madapt.errors import UserError
 from gluon_madapt.hashing import sha256
 
 
 def main(arguments):
     parser = ToolParser(description=__doc__)
-    parser.add_argument("input", type=Path, metavar="INPUT", help="torchvision's weights: .safetensors, .pth or .pt")
+    parser.add_argument(
+        "input", type=flag_path, metavar="INPUT", help="torchvision's weights: .safetensors, .pth or .pt"
+    )
     parser.add_argument("--encoder", required=True, choices=("resnet101", "vgg16"), help="the network in the file")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE.params", help="a new file to write")
+    parser.add_argument("--out", type=flag_path, required=True, metavar="FILE.params", help="a new file to write")
     parsed = parser.parse_args(arguments)
     if parsed.out.exists():
         raise UserError(f"--out {parsed.out}: exists already, and is left alone: name a new file, or remove it first")

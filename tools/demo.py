@@ -1,5 +1,6 @@
 """The whole method on the mini world: Table 3's rows, a table, a page to look at, and one last line with the gain."""
 
+import json
 import shlex
 import statistics
 import time
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import checkout  # noqa: F401 - first
 
-from gluon_madapt.command import ToolParser, run_tool, seed_list
+from gluon_madapt.command import ToolParser, flag_path, run_tool, seed_list
 from gluon_madapt.config import load_experiment
 from gluon_madapt.errors import UserError
 from gluon_madapt.evaluation.tables import over_fewer
@@ -22,9 +23,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def parse(arguments):
     parser = ToolParser(description=__doc__)
-    parser.add_argument("--config", type=Path, default=ROOT / "configs" / "mini" / "gta5.yaml", metavar="FILE")
+    parser.add_argument("--config", type=flag_path, default=ROOT / "configs" / "mini" / "gta5.yaml", metavar="FILE")
     parser.add_argument("--seeds", type=seed_list, default=[1], metavar="N,N", help="train once with each (default: 1)")
-    parser.add_argument("--data", type=Path, default=Path("data/mini"), metavar="DIR", help="the mini world")
+    parser.add_argument("--data", type=flag_path, default=Path("data/mini"), metavar="DIR", help="the mini world")
     parser.add_argument(
         "--world",
         type=counts,
@@ -32,7 +33,7 @@ def parse(arguments):
         metavar="N,N,N,N",
         help="its GTA5, SYNTHIA, Cityscapes train and val images (default: 300,300,300,60)",
     )
-    parser.add_argument("--run-dir", type=Path, default=Path("runs/demo"), metavar="DIR")
+    parser.add_argument("--run-dir", type=flag_path, default=Path("runs/demo"), metavar="DIR")
     parser.add_argument("--fresh", action="store_true", help="train anew what was trained before")
     return parser.parse_args(arguments)
 
@@ -77,7 +78,7 @@ def roots(options):
     """Return the overrides that point the config's datasets at the mini world."""
     data = load_experiment(options.config).data
     trees = {"source": data.source, "target": data.target, "val": data.val}
-    return [f"data.{which}.root={options.data / tree.dataset}" for which, tree in trees.items()]
+    return [f"data.{which}.root={json.dumps(str(options.data / tree.dataset))}" for which, tree in trees.items()]
 
 
 def mean(lines, text):

@@ -1,15 +1,14 @@
 """Score a model on the labelled split: IoU per class and mIoU."""
 
-from pathlib import Path
-
 import checkout  # noqa: F401 - first
 
-from gluon_madapt.command import experiment_parser, open_run, run_tool
+from gluon_madapt.command import experiment_parser, flag_path, open_run, run_tool
 from gluon_madapt.errors import UserError
 from gluon_madapt.evaluation.tables import score_table
 from gluon_madapt.hashing import sha256
 from gluon_madapt.provenance import code_version, with_this_code
 from gluon_madapt.stages.checkpoint import Checkpoint, network_arrays, write_checkpoint
+from gluon_madapt.stages.named_checkpoints import MODELS, named_checkpoint
 from gluon_madapt.stages.networks import load_any_segmenter
 from gluon_madapt.stages.ownership import refuse_other_scores
 from gluon_madapt.stages.records import write_json
@@ -26,19 +25,24 @@ def main(arguments):
         choices=STAGES,
         help="the run's checkpoint to score (default: the last stage's); with --checkpoint, whose protocol to score by",
     )
-    parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="a checkpoint or a parameter file to score")
+    parser.add_argument(
+        "--checkpoint", type=flag_path, metavar="FILE", help="a checkpoint, a parameter file or a run folder to score"
+    )
     parser.add_argument("--multi-scale", action="store_true", help="average over evaluation.scales and mirrored copies")
     parser.add_argument(
-        "--save", type=Path, metavar="FILE.npz", help="write the network as it was scored: with refreshed statistics"
+        "--save",
+        type=flag_path,
+        metavar="FILE.npz",
+        help="write the network as it was scored: with refreshed statistics",
     )
     where = "where the scores go (default: RUN/scores, unless --checkpoint is given)"
-    parser.add_argument("--out", type=Path, metavar="FILE.json", help=where)
+    parser.add_argument("--out", type=flag_path, metavar="FILE.json", help=where)
     parsed = parser.parse_args(arguments)
     for flag, path in (("--out", parsed.out), ("--save", parsed.save)):
         if path and path.is_dir():
             raise UserError(f"{flag} {path}: is a folder: expected a file to write")
     run = open_run(parsed).alone("score in a process of its own")
-    path = parsed.checkpoint or run.checkpoint_of(parsed.stage or run.last_stage(STAGES))
+    path = _checkpoint(parsed, run)
     net, checkpoint = load_any_segmenter(run, path)
     stage = parsed.stage or checkpoint.meta["stage"]
     out = parsed.out
@@ -63,6 +67,13 @@ def main(arguments):
         print(score_table(scores), flush=True)
     if parsed.save:
         save_as_scored(parsed.save, run, net, stage, checkpoint.meta)
+
+
+def _checkpoint(parsed, run):
+    """Return the checkpoint to score: the one that is named, or the run's."""
+    if parsed.checkpoint is None:
+        return run.checkpoint_of(parsed.stage or run.last_stage(STAGES))
+    return named_checkpoint(parsed.checkpoint, (parsed.stage,) if parsed.stage else MODELS)
 
 
 def save_as_scored(path, run, net, stage, meta):

@@ -4,11 +4,10 @@ The file is checked on the spot: it is not written unless ONNX Runtime's scores 
 """
 
 import argparse
-from pathlib import Path
 
 import checkout  # noqa: F401 - first
 
-from gluon_madapt.command import ToolParser, run_tool
+from gluon_madapt.command import ToolParser, flag_path, run_tool
 from gluon_madapt.errors import UserError
 from gluon_madapt.export.packages import require_packages
 from gluon_madapt.hashing import sha256
@@ -30,14 +29,14 @@ def parse(arguments):
     parser = ToolParser(description=__doc__)
     parser.add_argument(
         "--checkpoint",
-        type=Path,
+        type=flag_path,
         required=True,
         metavar="FILE",
         help="a checkpoint, a finished or released parameter file, or the folder of a run or a stage",
     )
     parser.add_argument("--height", type=side, required=True, metavar="H", help="of the images, in pixels")
     parser.add_argument("--width", type=side, required=True, metavar="W", help="of the images, in pixels")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE.onnx", help="a new file to write")
+    parser.add_argument("--out", type=flag_path, required=True, metavar="FILE.onnx", help="a new file to write")
     parsed = parser.parse_args(arguments)
     if parsed.height * parsed.width > LARGEST:
         raise UserError(f"--height {parsed.height} --width {parsed.width}: expected {LARGEST} pixels at most")

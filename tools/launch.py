@@ -6,7 +6,7 @@ import sys
 
 import checkout  # noqa: F401 - first
 
-from gluon_madapt.command import ToolParser, positive, run_tool
+from gluon_madapt.command import ToolParser, names, positive, run_tool
 from gluon_madapt.errors import UserError
 from gluon_madapt.launcher import launch
 
@@ -19,7 +19,7 @@ def main(arguments):
     )
     parser.add_argument(
         "--hosts",
-        type=lambda text: text.split(","),
+        type=names,
         default=[],
         metavar="A,B",
         help="machines to run the workers on, by ssh without a password, in a folder that all of them share "

@@ -1,17 +1,16 @@
 """Draw the mini world: small GTA5, SYNTHIA and Cityscapes trees for trying everything out in minutes."""
 
 import time
-from pathlib import Path
 
 import checkout  # noqa: F401 - first
 
-from gluon_madapt.command import ToolParser, run_tool
+from gluon_madapt.command import ToolParser, flag_path, run_tool
 from gluon_madapt.miniworld import make_miniworld
 
 
 def main(arguments):
     parser = ToolParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the three trees")
+    parser.add_argument("--out", type=flag_path, required=True, metavar="DIR", help="folder for the three trees")
     parser.add_argument("--seed", type=int, default=1, help="of all randomness (default: %(default)s)")
     for name, default in (("gta5", 300), ("synthia", 300), ("train", 300), ("val", 60)):
         where = name if name in ("gta5", "synthia") else f"cityscapes/{name}"

@@ -1,11 +1,10 @@
 """Stage 3: proxy labels for the target images."""
 
 import argparse
-from pathlib import Path
 
 import checkout  # noqa: F401 - first
 
-from gluon_madapt.command import experiment_parser, open_run, run_tool
+from gluon_madapt.command import experiment_parser, flag_path, open_run, run_tool
 from gluon_madapt.proxies import Shares
 from gluon_madapt.stages import make_proxies
 from gluon_madapt.stages.map_cache import Shard
@@ -54,10 +53,12 @@ def main(arguments):
         help="compare proxies, and what each criterion drops, with the target's labels (not read otherwise)",
     )
     parser.add_argument(
-        "--cache", type=Path, metavar="DIR", help="the network pass, to be shared by settings (default: RUN/cache)"
+        "--cache", type=flag_path, metavar="DIR", help="the network pass, to be shared by settings (default: RUN/cache)"
     )
     parsed = parser.parse_args(arguments)
-    parsed.overrides += [f"proxies.{key}={value}" for key in ("p1", "p2") if (value := getattr(parsed, key))]
+    parsed.overrides += [
+        f"proxies.{key}={value}" for key in ("p1", "p2") if (value := getattr(parsed, key)) is not None
+    ]
     make_proxies(open_run(parsed), parsed.cache, parsed.shard, parsed.audit, parsed.also)
 
 

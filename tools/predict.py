@@ -2,16 +2,20 @@
 
 import argparse
 import logging
-from pathlib import Path
 
 import checkout  # noqa: F401 - first
 
-from gluon_madapt.command import ToolParser, positive, run_tool
+from gluon_madapt.command import ToolParser, flag_path, positive, run_tool
 from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.prediction import Predictor
 from gluon_madapt.prediction.batch import predict_all
 from gluon_madapt.prediction.inputs import find_sources
 from gluon_madapt.prediction.outputs import Outputs, Wanted
+
+
+def word(text):
+    """Parse what names inputs: a path or a pattern."""
+    return str(flag_path(text))
 
 
 def share(text):
@@ -33,13 +37,25 @@ def short_side(text):
 def parser():
     made = ToolParser(description=__doc__)
     made.add_argument(
-        "inputs", nargs="+", metavar="INPUT", help="images, videos, folders, quoted patterns (** is any folders)"
+        "inputs",
+        type=word,
+        nargs="+",
+        metavar="INPUT",
+        help="images, videos, folders, quoted patterns (** is any folders)",
     )
     made.add_argument(
-        "--checkpoint", type=Path, required=True, metavar="FILE", help="a checkpoint, a parameter file or a run folder"
+        "--checkpoint",
+        type=flag_path,
+        required=True,
+        metavar="FILE",
+        help="a checkpoint, a parameter file or a run folder",
     )
     made.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="where predictions go: labels/, colours/, overlays/ ..."
+        "--out",
+        type=flag_path,
+        required=True,
+        metavar="DIR",
+        help="where predictions go: labels/, colours/, overlays/ ...",
     )
     made.add_argument("--fresh", action="store_true", help="move the predictions in DIR aside and start over")
     made.add_argument("--multi-scale", action="store_true", help="average over the model's scales and mirrored copies")

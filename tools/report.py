@@ -1,17 +1,19 @@
 """Write a page that shows a run: scores, pictures, proxies, curves, settings.  What is missing it names."""
 
-from pathlib import Path
-
 import checkout  # noqa: F401 - first
 
-from gluon_madapt.command import ToolParser, add_set_flag, run_tool
+from gluon_madapt.command import ToolParser, add_set_flag, flag_path, run_tool
 from gluon_madapt.errors import UserError
 
 
 def parse(arguments):
     parser = ToolParser(description=__doc__)
     parser.add_argument(
-        "--run-dir", type=Path, required=True, metavar="DIR", help="the run folder, or one with seed-N folders in it"
+        "--run-dir",
+        type=flag_path,
+        required=True,
+        metavar="DIR",
+        help="the run folder, or one with seed-N folders in it",
     )
     parser.add_argument(
         "--images",
@@ -20,9 +22,9 @@ def parse(arguments):
         metavar="NAME",
         help="the images to show: paths below the data set's images, or numbers from 0 (default: 4, spread evenly)",
     )
-    parser.add_argument("--out", type=Path, metavar="FILE.html", help="the page (default: report.html in DIR)")
+    parser.add_argument("--out", type=flag_path, metavar="FILE.html", help="the page (default: report.html in DIR)")
     parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="the experiment (default: as the run's last stage had it)"
+        "--config", type=flag_path, metavar="FILE", help="the experiment (default: as the run's last stage had it)"
     )
     add_set_flag(parser)
     options = parser.parse_args(arguments)

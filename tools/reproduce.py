@@ -6,7 +6,7 @@ from pathlib import Path
 
 import checkout  # noqa: F401 - first
 
-from gluon_madapt.command import experiment_parser, positive, run_tool, seed_list
+from gluon_madapt.command import experiment_parser, flag_path, positive, run_tool, seed_list
 from gluon_madapt.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,7 +36,7 @@ def parse(arguments):
     )
     parser.add_argument("--jobs", type=positive, default=1, metavar="N", help="commands side by side (default: 1)")
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="where the table goes (default: tables, in the run folder)"
+        "--out", type=flag_path, metavar="DIR", help="where the table goes (default: tables, in the run folder)"
     )
     parser.add_argument("--dry-run", action="store_true", help="print what would be run and how long it would take")
     options = parser.parse_args(arguments)

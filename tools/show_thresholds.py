@@ -1,10 +1,8 @@
 """Draw how the thresholds of a run's proxies came about: distributions of the whole set, and one image."""
 
-from pathlib import Path
-
 import checkout  # noqa: F401 - first
 
-from gluon_madapt.command import experiment_parser, open_run, run_tool
+from gluon_madapt.command import experiment_parser, flag_path, open_run, run_tool
 from gluon_madapt.errors import UserError
 from gluon_madapt.stages.threshold_picture import draw_thresholds
 
@@ -16,9 +14,9 @@ def main(arguments):
         fresh="changes nothing here: nothing is made anew",
         rounds=True,
     )
-    parser.add_argument("--cache", type=Path, metavar="DIR", help="the network pass (default: RUN/cache)")
+    parser.add_argument("--cache", type=flag_path, metavar="DIR", help="the network pass (default: RUN/cache)")
     parser.add_argument("--image", type=int, default=0, metavar="N", help="the image to show, from 0 (default: 0)")
-    parser.add_argument("--out", type=Path, metavar="FILE.png", help="(default: RUN/proxies/thresholds.png)")
+    parser.add_argument("--out", type=flag_path, metavar="FILE.png", help="(default: RUN/proxies/thresholds.png)")
     parsed = parser.parse_args(arguments)
     if parsed.out and parsed.out.suffix != ".png":
         raise UserError(f"--out {parsed.out}: expected a name that ends in .png")

@@ -1,19 +1,19 @@
 """Reading an experiment from YAML, with a base file and overrides; whatever is wrong is named."""
 
-import difflib
 import json
-import re
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple, Type, get_args
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
+from gluon_madapt.config.messages import in_plain_words, shown
 from gluon_madapt.config.schema import Experiment
+from gluon_madapt.config.yaml_text import ConfigError, parse_yaml
+from gluon_madapt.paths import given_path
 
-
-class ConfigError(ValueError):
-    """A setting that cannot be used: one line with the file, the key, the value and what was expected."""
+_MOST_BYTES = 1 << 20
+# Characters of an override that a message shows.
+_LONGEST_OVERRIDE = 200
 
 
 def load_experiment(path: Path, overrides: Sequence[str] = (), seed: Optional[int] = None) -> Experiment:
@@ -50,58 +50,11 @@ def stated_settings(path: Path) -> List[str]:
     """Return what an experiment's file states beyond its base, as overrides: an ablation, to apply to another one."""
     _, values = _read_one(Path(path))
     values.pop("name", None)
-    return _flattened(values)
-
-
-# More than any experiment has; of what aliases repeat, every repetition counts.
-_MOST_VALUES = 10_000
-_MOST_BYTES = 1 << 20
-
-
-# Characters of a value that a message shows.
-_LONGEST_VALUE = 100
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML's safe loader that also reads 4e-3, which YAML 1.1 takes for a string, as a number, and no key twice."""
-
-    def construct_mapping(self, node, deep=False):
-        seen = set()
-        for key, _ in node.value:
-            if key.value in seen and isinstance(key, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(None, None, f"{key.value} is there twice", key.start_mark)
-            if isinstance(key, yaml.ScalarNode):
-                seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
-)
-
-
-def _parse(text: str, where: str) -> Any:
     try:
-        values = yaml.load(text, _Loader)
-    except (yaml.YAMLError, ValueError, RecursionError, TypeError, AttributeError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"{where}: not valid YAML: {reason}") from None
-    _refuse_endless(values, where)
-    return values
-
-
-def _refuse_endless(values: Any, where: str) -> None:
-    """Refuse what aliases blow up, or make a part of itself: a short text can stand for more than memory holds."""
-    left, number = [values], 0
-    while left:
-        value = left.pop()
-        number += 1
-        if number > _MOST_VALUES:
-            raise ConfigError(f"{where}: holds more than {_MOST_VALUES} values: expected an experiment")
-        if isinstance(value, dict):
-            left += value.values()
-        elif isinstance(value, (list, tuple, set)):
-            left += value
+        _plain(values, "")
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    return _flattened(values)
 
 
 def _read(path: Path, seen: Tuple[Path, ...]) -> Dict[str, Any]:
@@ -122,24 +75,28 @@ def _read_one(path: Path, whose: str = "") -> Tuple[Optional[str], Dict[str, Any
             raise OSError(0, f"it has {path.stat().st_size} bytes")
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:  # a ValueError is of bytes that are no text, or a path with a null byte
-        why = getattr(error, "strerror", None) or error
+        why = "it is no UTF-8 text" if isinstance(error, UnicodeDecodeError) else getattr(error, "strerror", error)
         raise ConfigError(f"{path}{whose}: cannot be read ({why}): expected an experiment in YAML") from None
-    values = _parse(text, str(path))
+    values = parse_yaml(text, str(path))
     if not isinstance(values, dict):
-        raise ConfigError(f"{path}: expected an experiment, that is 'key: value' lines, not {type(values).__name__}")
-    base = values.pop("base", None)
-    if not (base is None or (isinstance(base, str) and "\0" not in base)):
-        raise ConfigError(f"{path}: base is {base!r}: expected the path of another experiment file")
-    return base, values
+        what = "it is empty" if values is None else f"it is {shown(values)}"
+        raise ConfigError(f"{path}: expected an experiment, that is 'key: value' lines: {what}")
+    base: Any = values.pop("base", None)
+    try:
+        if not isinstance(base, (str, type(None))):
+            raise ValueError
+        return base if base is None else given_path(base), values
+    except ValueError:
+        raise ConfigError(f"{path}: base is {shown(base)}: expected the path of another experiment file") from None
 
 
 def _flattened(values: Dict[str, Any], prefix: str = "") -> List[str]:
     lines = []
     for key, value in values.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and all(isinstance(name, str) and name.isidentifier() for name in value):
             lines += _flattened(value, f"{prefix}{key}.")
-        else:
-            lines.append(f"{prefix}{key}={json.dumps(value)}")
+        else:  # of class names with dots in them, too
+            lines.append(f"{prefix}{key}={json.dumps(value, ensure_ascii=False)}")
     return lines
 
 
@@ -155,24 +112,28 @@ def _merged(base: Any, changes: Any) -> Any:
 
 
 def _apply(values: Dict[str, Any], override: str) -> None:
-    key, equals, text = override.partition("=")
+    key, equals, text = (part.strip() for part in override.partition("="))
+    where = f"--set {' '.join(override[:_LONGEST_OVERRIDE].split())}"
     if not (key and equals):
-        raise ConfigError(f"--set {override}: expected key=value, as in --set source.iterations=100")
+        raise ConfigError(f"{where}: expected key=value, as in --set source.iterations=100")
+    if not text:
+        raise ConfigError(f"{where}: no value: expected one after the =, null for none, or \"''\" for an empty text")
     *parents, last = key.split(".")
     section = values
     for parent in parents:
-        section = section.setdefault(parent, {})
+        if section.get(parent) is None:
+            section[parent] = {}
+        section = section[parent]
         if not isinstance(section, dict):
-            raise ConfigError(f"--set {override}: {parent} is a value, not a section, and has no keys below it")
-    section[last] = _parse(text, f"--set {override}")
+            raise ConfigError(f"{where}: {parent} is a value, not a section, and has no keys below it")
+    section[last] = text if text.startswith("#") else parse_yaml(text, where)  # a colour, and no comment
 
 
 def _validate(values: Dict[str, Any], where: str) -> Experiment:
     try:
         return Experiment.model_validate(_plain(values, ""))
     except ValidationError as error:
-        reasons = "; ".join(_explain(one) for one in _unknown_first(error))
-        raise ConfigError(f"{where}: {' '.join(reasons.split())}") from None
+        raise ConfigError(f"{where}: {in_plain_words(error)}") from None
     except ValueError as error:
         raise ConfigError(f"{where}: {' '.join(str(error).split())}") from None
 
@@ -182,7 +143,7 @@ def _plain(value: Any, key: str) -> Any:
     if isinstance(value, dict):
         for name in value:
             if not isinstance(name, str):
-                raise ValueError(f"{key or 'the top level'} has a key that is no text: {name!r}")
+                raise ValueError(f"{key or 'the top level'} has a key that is no text: {shown(name)}: put it in quotes")
         return {_text(name, key): _plain(item, f"{key}.{name}".lstrip(".")) for name, item in value.items()}
     if isinstance(value, list):
         return tuple(_plain(item, key) for item in value)
@@ -190,7 +151,7 @@ def _plain(value: Any, key: str) -> Any:
         return _text(value, key)
     if value is None or isinstance(value, (bool, int, float)):
         return value
-    raise ValueError(f"{key} = {value!r}: expected a number, a text, a list or a section")
+    raise ValueError(f"{key} = {shown(value)}: expected a number, a text, a list or a section")
 
 
 def _text(value: str, key: str) -> str:
@@ -203,43 +164,3 @@ def _text(value: str, key: str) -> str:
         raise ValueError(
             f"{key} = {value!r}: holds bytes that are no UTF-8: rename what is called so, or name it by a link"
         ) from None
-
-
-def _unknown_first(error: ValidationError) -> List[Dict[str, Any]]:
-    # A misspelt key also leaves its right spelling missing: the cause comes before its effect.
-    return sorted(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
-
-
-def _explain(error: Dict[str, Any]) -> str:
-    # What is in <> is no key: it tells which type of a value was looked for.
-    location = tuple(part for part in error["loc"] if not str(part).startswith("<"))
-    key = ".".join(map(str, location))
-    if error["type"] == "extra_forbidden":
-        return f"{key} is not a setting" + _nearest(location)
-    if error["type"] == "missing":
-        return f"{key} is missing"
-    message = error["msg"].replace("Value error, ", "").replace("Input should be", "expected")
-    return f"{key} = {_shortened(repr(error['input']))}: {message[0].lower()}{message[1:]}"
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
-
-
-def _nearest(location: Tuple) -> str:
-    section: Type[BaseModel] = Experiment
-    for part in location[:-1]:
-        if isinstance(part, str):  # a number is a place in a list
-            section = _section_in(section.model_fields[part].annotation)
-    close = difflib.get_close_matches(str(location[-1]), section.model_fields, n=1, cutoff=0.5)
-    prefix = "".join(f"{part}." for part in location[:-1])
-    if close:
-        return f": did you mean {prefix}{close[0]}?"
-    return f": expected one of {', '.join(section.model_fields)}"
-
-
-def _section_in(annotation: Any) -> Optional[Type[BaseModel]]:
-    """Return the section in a type: itself, or what it is a list or an alternative of."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next(filter(None, map(_section_in, get_args(annotation))), None)

@@ -3,21 +3,13 @@
 import os
 import re
 from collections import Counter
-from typing import Dict, Literal, Optional, Tuple, Union
+from typing import Dict, Literal, Optional, Tuple
 
-import yaml
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    PlainValidator,
-    PositiveFloat,
-    Tag,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validator, model_validator
 from typing_extensions import Annotated  # typing's, from Python 3.9 on
+
+from gluon_madapt.config.values import WHOLE, Colour, Devices, LabelId, PathText, Switch, Text, Whole, or_list, pair_of
+from gluon_madapt.config.yaml_text import yaml_of
 
 
 class _Section(BaseModel):
@@ -30,35 +22,14 @@ _NotNegative = Field(ge=0)
 
 # The side of one cell of the coarsest maps, in pixels of the image.
 _SMALLEST = 32
-_Side = Annotated[int, Field(ge=_SMALLEST, le=1 << 16)]
+_Side = Annotated[Whole, Field(ge=_SMALLEST, le=1 << 16)]
+_Size = pair_of(_Side, "a width and a height, as in [1024, 512]")
 
 # Train ids are bytes, and 255 is of none.
 _MOST_CLASSES = 255
 
 # Bytes that file systems allow in the name of a folder.
 _LONGEST_NAME = 255
-
-_Device = Annotated[str, Field(pattern=r"^[cg]pu\(\d+\)$")]
-
-
-_Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
-
-
-def _label_id(value):
-    number = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 16
-    if number or (isinstance(value, str) and re.fullmatch("#[0-9a-fA-F]{6}", value)):
-        return value
-    raise ValueError("expected a label id, a number from 0 to 65535, or a colour as in '#804080'")
-
-
-# What a label file holds for a pixel.
-LabelId = Annotated[Union[int, str], PlainValidator(_label_id)]
-
-
-def _or_list(one, many):
-    """Return the type of a setting that is one value or a list; messages of `files` leave out what is in <>."""
-    told = Discriminator(lambda value: "<list>" if isinstance(value, tuple) else "<one>")
-    return Annotated[Union[Annotated[one, Tag("<one>")], Annotated[many, Tag("<list>")]], told]
 
 
 class Data(_Section):
@@ -71,13 +42,13 @@ class Data(_Section):
     """
 
     dataset: Literal["gta5", "synthia", "cityscapes", "folder"]
-    root: str
-    split: str = "train"
-    labels: Optional[str] = None
-    image_suffix: str = ""
-    label_suffix: str = ".png"
+    root: PathText
+    split: Text = "train"
+    labels: Optional[PathText] = None
+    image_suffix: Text = ""
+    label_suffix: Text = ".png"
     ids: Optional[Dict[str, Tuple[LabelId, ...]]] = None
-    ignored_ids: _or_list(Literal["others"], Tuple[LabelId, ...]) = (255,)
+    ignored_ids: or_list(Literal["others"], Tuple[LabelId, ...]) = (255,)
 
     @model_validator(mode="after")
     def _of_a_folder(self):
@@ -91,9 +62,9 @@ class Data(_Section):
 class OwnClass(_Section):
     """A class of one's own: its label ids, unless each data set states them, and its colour in pictures."""
 
-    name: str = Field(min_length=1, max_length=200)
+    name: Text = Field(min_length=1, max_length=200)
     ids: Tuple[LabelId, ...] = ()
-    colour: Optional[_Colour] = None
+    colour: Optional[Colour] = None
 
 
 class DataSets(_Section):
@@ -105,7 +76,7 @@ class DataSets(_Section):
     source: Data
     target: Data
     val: Optional[Data] = None
-    threads: int = Field(default=2, ge=1, le=1024)
+    threads: Whole = Field(default=2, ge=1, le=1024)
     on_error: Literal["stop", "skip"] = "stop"
 
 
@@ -117,8 +88,8 @@ class Model(_Section):
     """
 
     encoder: Literal["resnet101", "vgg16", "small"]
-    weights: str
-    sync_bn: bool = False
+    weights: PathText
+    sync_bn: Switch = False
 
 
 class Input(_Section):
@@ -129,11 +100,11 @@ class Input(_Section):
     ``scale`` is the range of a random factor on top.  Images below the crop are padded right and bottom.
     """
 
-    size: Optional[Tuple[_Side, _Side]] = None
+    size: Optional[_Size] = None
     short_side: Optional[_Side] = None
-    scale: Tuple[float, float] = (1.0, 1.0)
-    crop: Optional[Tuple[_Side, _Side]] = None
-    mirror: bool = True
+    scale: pair_of(float, "the lowest and the highest factor, as in [0.7, 1.3]") = (1.0, 1.0)
+    crop: Optional[_Size] = None
+    mirror: Switch = True
 
     @model_validator(mode="after")
     def _consistent(self):
@@ -147,9 +118,9 @@ class Input(_Section):
 class Training(_Section):
     """What the three trainings share: SGD on F and C; ``accumulate`` batches give the gradient of an iteration."""
 
-    iterations: int = Field(gt=0, le=10**9)
-    batch_size: int = Field(gt=0, le=1 << 16)
-    accumulate: int = Field(default=1, ge=1, le=1 << 16)
+    iterations: Whole = Field(gt=0, le=10**9)
+    batch_size: Whole = Field(gt=0, le=1 << 16)
+    accumulate: Whole = Field(default=1, ge=1, le=1 << 16)
     learning_rate: float = _Positive
     momentum: float = Field(ge=0, lt=1)
     weight_decay: float = _NotNegative
@@ -165,13 +136,13 @@ class Source(Training):
 class Adversarial(Training):
     """Stage 2: adversarial training with zero, one (D1) or two discriminators; both learning rates are constant."""
 
-    discriminators: Literal[0, 1, 2]
+    discriminators: Annotated[Literal[0, 1, 2], WHOLE]
     discriminator_learning_rate: float = _Positive
     lambda_seg: float = _NotNegative
     lambda_1: float = _NotNegative
     lambda_2: float = _NotNegative
     objective: Literal["non_saturating", "minimax"]
-    joint_pass: bool
+    joint_pass: Switch
     source_input: Input
     target_input: Input
 
@@ -184,8 +155,8 @@ class Proxies(_Section):
 
     p1: float = Field(gt=0, le=1)
     p2: float = Field(gt=0, le=1)
-    size: Optional[Tuple[_Side, _Side]]
-    refresh: int = Field(default=0, ge=0)
+    size: Optional[_Size]
+    refresh: Whole = Field(default=0, ge=0)
 
 
 class Retrain(Training):
@@ -213,15 +184,15 @@ class Evaluation(_Section):
 
     short_side: ShortSides
     scales: Tuple[PositiveFloat, ...] = Field(min_length=1)
-    refresh: int = _NotNegative
+    refresh: Whole = _NotNegative
 
 
 class Bookkeeping(_Section):
     """How often a training logs, scores the val split and saves, in iterations; 0 turns evaluation off."""
 
-    log_every: int = _Positive
-    eval_every: int = _NotNegative
-    checkpoint_every: int = _Positive
+    log_every: Whole = _Positive
+    eval_every: Whole = _NotNegative
+    checkpoint_every: Whole = _Positive
 
 
 class Experiment(_Section):
@@ -232,9 +203,9 @@ class Experiment(_Section):
     """
 
     name: str
-    devices: Union[Literal["auto"], Tuple[_Device, ...]] = "auto"
-    seed: int = Field(ge=0, lt=2**31)
-    classes: _or_list(Literal[16, 19], Tuple[OwnClass, ...])
+    devices: Devices = "auto"
+    seed: Whole = Field(ge=0, lt=2**31)
+    classes: or_list(Annotated[Literal[16, 19], WHOLE], Tuple[OwnClass, ...])
     data: DataSets
     model: Model
     source: Source
@@ -252,15 +223,6 @@ class Experiment(_Section):
         if len(os.fsencode(name)) > _LONGEST_NAME:
             raise ValueError(f"expected the name of a folder, of {_LONGEST_NAME} bytes at most")
         return name
-
-    @field_validator("devices")
-    @classmethod
-    def _of_one_kind(cls, devices):
-        if devices == "auto":
-            return devices
-        if not devices or len(set(devices)) < len(devices) or len({device[:3] for device in devices}) > 1:
-            raise ValueError("expected auto, or different devices of one kind, as in [gpu(0), gpu(1)]")
-        return devices
 
     @field_validator("classes")
     @classmethod
@@ -285,4 +247,4 @@ class Experiment(_Section):
 
     def to_yaml(self) -> str:
         """Write the experiment so that `load_experiment` reads the same one back."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        return yaml_of(self.model_dump(mode="json"))

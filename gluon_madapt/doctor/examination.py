@@ -29,9 +29,12 @@ def examine(run: Run, full: bool = False) -> Iterator[Finding]:
         Read every image and label; otherwise a sample of them.
     """
     yield from examine_packages()
-    yield from examine_devices(run)
-    yield from _guarded("weights", _examine_weights(run))
-    yield from _guarded("training", _examine_trainings(run))
+    missing = False
+    for finding in _guarded("device", examine_devices(run)):
+        missing |= finding.what == "device" and finding.level == ERROR
+        yield finding
+    yield from _guarded("weights", _examine_weights(run.anywhere()))
+    yield from _guarded("training", _examine_trainings(run.anywhere() if missing else run))
     for which in ("source", "target", "val"):
         yield from _guarded(f"data.{which}", examine_images(run, which, full))
     yield from _guarded("run folder", _examine_folders(run))

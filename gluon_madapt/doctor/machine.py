@@ -62,7 +62,10 @@ def examine_packages() -> Iterator[Finding]:
 def examine_devices(run: Run) -> Iterator[Finding]:
     """Look at the devices, and at their memory against what each training is estimated to take.
 
-    That there is such a GPU, and that MXNet holds code for it, was found out when the run was opened.
+    Raises
+    ------
+    UserError
+        If there is no such GPU, or MXNet holds no code for it.
     """
     number = len(run.contexts)
     for context in run.contexts:

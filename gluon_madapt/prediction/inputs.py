@@ -68,6 +68,8 @@ def find_sources(words: Iterable[str]) -> List[Source]:
 
 
 def _named(word: str) -> List[Source]:
+    if not word:
+        raise UserError("an empty text names no input: expected images, videos, folders of them, or a quoted pattern")
     path = Path(word)
     if path.is_dir():
         if (path / MARK).exists():

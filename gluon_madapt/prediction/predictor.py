@@ -1,12 +1,12 @@
 """A model that is done, and an image -> what it says of every pixel, as the evaluation would have it."""
 
-import re
 from pathlib import Path
 from typing import Any, Dict, NamedTuple, Tuple, Union
 
 import mxnet as mx
 import numpy as np
 
+from gluon_madapt.config.values import device_name
 from gluon_madapt.data.image_files import read_image
 from gluon_madapt.data.transforms import base_size
 from gluon_madapt.errors import FailureError, UserError
@@ -110,9 +110,11 @@ class Predictor:
         UserError
             If there is no such file, it is damaged or of another kind, or there is no such device.
         """
-        if not re.fullmatch(r"auto|[cg]pu\(\d+\)", device):
-            raise UserError(f"device {device}: expected auto, cpu(0), gpu(0) or another GPU by its number")
-        context = contexts_of(device if device == "auto" else [device])[0]
+        try:
+            name = device_name(device)
+        except ValueError:
+            raise UserError(f"device {device}: expected auto, cpu(0), gpu(0) or another GPU by its number") from None
+        context = contexts_of(name if name == "auto" else [name])[0]
         return cls(load_trained(Path(path), context), context, multi_scale, short_side)
 
     def __call__(self, image: Union[np.ndarray, str, Path], top_k: int = 0) -> Prediction:

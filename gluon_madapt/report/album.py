@@ -1,7 +1,9 @@
 """The pictures of a report: each a file of its own, and inline in the page."""
 
 import base64
+import hashlib
 import io
+import re
 from pathlib import Path
 from typing import Dict, NamedTuple, Union
 
@@ -9,6 +11,9 @@ import numpy as np
 from PIL import Image
 
 from gluon_madapt.atomic import write_atomically
+
+# Characters of a picture's name that its file's name has.
+_LONGEST_NAME = 100
 
 
 class Picture(NamedTuple):
@@ -31,7 +36,7 @@ class Album:
     Attributes
     ----------
     pictures : dict of str to Picture
-        By name; a file is called NAME.png.
+        By name; a file is called NAME.png, without what could lead out of the folder or be no file's name.
     """
 
     def __init__(self, folder: Path):
@@ -50,7 +55,7 @@ class Album:
         """
         dots = dots or (2 if isinstance(content, bytes) else 1)
         png = content if isinstance(content, bytes) else _png(content)
-        with write_atomically(self.folder / f"{name}.png") as file:
+        with write_atomically(self.folder / f"{_file_name(name)}.png") as file:
             file.write(png)
         width, height = Image.open(io.BytesIO(png)).size
         uri = f"data:image/png;base64,{base64.b64encode(png).decode()}"
@@ -69,6 +74,14 @@ class _Part(Album):
 
     def add(self, name: str, content: Union[bytes, np.ndarray], alt: str, dots: int = 0) -> Picture:
         return self._whole.add(f"{self._prefix}{name}", content, alt, dots)
+
+
+def _file_name(name: str) -> str:
+    """Return a name of letters, digits, hyphens and dots; names that differ stay different."""
+    plain = re.sub("[^A-Za-z0-9_.-]+", "-", name).lstrip(".")[:_LONGEST_NAME]
+    if plain == name:
+        return name
+    return f"{plain}-{hashlib.sha256(name.encode(errors='backslashreplace')).hexdigest()[:8]}"
 
 
 def _png(picture: np.ndarray) -> bytes:

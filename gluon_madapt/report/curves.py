@@ -12,6 +12,8 @@ from gluon_madapt.report.style import COLOURS, DASHES, MUTED, PALE, chart, png_o
 _SIZE = (4.2, 2.5)
 # Up to so many points each is marked.
 _FEW = 12
+# Characters of a key that are shown, and numbers that can be drawn: beyond, there is no scale.
+_LONGEST_KEY, _LARGEST = 40, 1e100
 # Labels at the ends of lines are kept apart by this share of the height.
 _APART = 0.11
 # Of a discriminator that can tell nothing: -log 1/2 on the source, and once more on the target.
@@ -66,12 +68,16 @@ def panels_of(logs: Sequence[Sequence[Dict]]) -> List[Panel]:
     terms = [key for key in losses if key.startswith("adversarial_")]
     discriminators = [key for key in losses if f"adversarial_{key}" in terms]
     panels = [
-        _panel(logs, f"loss-{key}", f"{key} loss".replace("_", " "), {key: key.replace("_", " ")})
+        _panel(logs, f"loss-{key}", f"{_readable(key)} loss", {key: _readable(key)})
         for key in losses
         if key not in (*terms, *discriminators)
     ]
-    panels.append(_panel(logs, "adversarial", "adversarial terms, unweighted", {one: one[12:] for one in terms}))
-    panels.append(_panel(logs, "discriminators", "losses of the discriminators", {d: d for d in discriminators}))
+    panels.append(
+        _panel(logs, "adversarial", "adversarial terms, unweighted", {one: _readable(one[12:]) for one in terms})
+    )
+    panels.append(
+        _panel(logs, "discriminators", "losses of the discriminators", {d: _readable(d) for d in discriminators})
+    )
     panels[-1] = panels[-1]._replace(chance=True)
     panels.append(_panel(logs, "learning-rate", "learning rate", {"learning_rate": "rate"}))
     scored = [
@@ -148,7 +154,12 @@ def _points(log: Sequence[Dict], key: str) -> List[Tuple[int, float]]:
 
 
 def _is_number(value) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and bool(np.isfinite(value))
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _LARGEST
+
+
+def _readable(key: str) -> str:
+    """Return a key of a log as a chart shows it: printed characters, and not too many."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in key[:_LONGEST_KEY].replace("_", " "))
 
 
 def _is_score(entry: Dict) -> bool:

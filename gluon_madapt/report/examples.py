@@ -86,7 +86,7 @@ def segmented(facts: RunFacts, wanted: Sequence[str]) -> List[Segmented]:
     UserError
         If there are no models, images or files that can be read.
     """
-    run = facts.run.on_first_device()
+    run = facts.run.anywhere()
     stages = [stage for stage in ("source", "retrain") if facts.stages[stage].finished]
     if not stages:
         return []

@@ -50,7 +50,7 @@ class Estimate:
 
     def seconds(self, step: Step, iterations_done: int = 0) -> Optional[float]:
         """Return how long what is left of a step will take, or None where the number of its images is unknown."""
-        run, experiment = step.run.on_first_device(), step.run.experiment
+        run, experiment = step.run.anywhere(), step.run.experiment
         if step.scores:
             protocol = protocol_of(run, step.stage, step.multi_scale)
             key = ("score", protocol["short_side"], experiment.data.val)
@@ -97,7 +97,7 @@ class Estimate:
     def _once(self, run: Run, key: Tuple, measure: Callable[[], float]) -> float:
         name = json.dumps([len(run.classes), run.experiment.model.encoder, repr(key)])
         if name not in self._measured:
-            _log.info("measuring %s, %s", run.experiment.name, key[0])
+            _log.info("measuring %s, %s, on %s", run.experiment.name, key[0], run.context)
             self._measured[name] = measure()
             gc.collect()  # Gluon's blocks are cycles, which hold gigabytes until they are found
         return self._measured[name]

@@ -179,6 +179,8 @@ def _chosen(rows: Sequence[Row], wanted: Optional[Sequence[str]]) -> List[Row]:
         return list(rows)
     names = set()
     for text in wanted:
+        if not text.strip():  # it is in every name
+            raise UserError("--row: expected the name of a row, or a part of one, not an empty text")
         found = [row.text for row in rows if row.text == text] or [row.text for row in rows if text in row.text]
         if not found:
             known = "; ".join(row.text for row in rows)

@@ -26,7 +26,7 @@ from gluon_madapt.stages.discriminators import DiscriminatorStep, discriminator_
 from gluon_madapt.stages.input_checks import check_inputs
 from gluon_madapt.stages.labelled_pixels import patience
 from gluon_madapt.stages.loop import Loop
-from gluon_madapt.stages.networks import load_segmenter, new_discriminators
+from gluon_madapt.stages.networks import load_any_segmenter, new_discriminators
 from gluon_madapt.stages.optimizer import segmenter_trainer
 from gluon_madapt.stages.run import Run
 from gluon_madapt.stages.scoring import scored_along_the_way_on, scorer_along_the_way
@@ -50,7 +50,7 @@ def train_adversarial(run: Run) -> None:
     if run.number == 1:
         refuse_weights(settings)
     start = run.start_of_round()
-    net = load_segmenter(run, start)
+    net, _ = load_any_segmenter(run, start)
     discriminators = new_discriminators(run, settings.discriminators, net.mid_channels)
     kind = AdversarialStep if run.number == 1 else DiscriminatorStep
     step = kind(net, discriminators, settings, run.team)

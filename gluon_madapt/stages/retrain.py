@@ -8,7 +8,7 @@ from gluon_madapt.hashing import sha256
 from gluon_madapt.models import Segmenter
 from gluon_madapt.stages.input_checks import check_inputs
 from gluon_madapt.stages.labelled_pixels import check_labels
-from gluon_madapt.stages.networks import imagenet_segmenter, load_segmenter, new_segmenter
+from gluon_madapt.stages.networks import imagenet_segmenter, load_any_segmenter, new_segmenter
 from gluon_madapt.stages.proxies import LABELS, METRICS
 from gluon_madapt.stages.proxy_labels import Labelling
 from gluon_madapt.stages.records import read_json
@@ -60,11 +60,11 @@ def _initial_segmenter(run: Run) -> Tuple[Segmenter, str]:
     """Return the network to start from, and the hash of its weights."""
     if run.number > 1:
         path = run.start_of_round()
-        return load_segmenter(run, path), sha256(path)
+        return load_any_segmenter(run, path)[0], sha256(path)
     init = run.experiment.retrain.init
     if init == "source":
         path = run.checkpoint_of("source")
-        return load_segmenter(run, path), sha256(path)
+        return load_any_segmenter(run, path)[0], sha256(path)
     if run.start_from:
         raise UserError(f"--from {run.start_from}: retrain.init is {init}: it takes a file where that is source")
     if init == "none":

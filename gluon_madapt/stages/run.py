@@ -17,12 +17,11 @@ from gluon_madapt.labels import ClassSet
 from gluon_madapt.stages.beginnings import changes_since, note_beginning, was_begun
 from gluon_madapt.stages.checkpoint import read_meta
 from gluon_madapt.stages.devices import contexts_of
+from gluon_madapt.stages.named_checkpoints import CHECKPOINT, start_at
 from gluon_madapt.stages.ownership import is_stage, refuse_other_stage
 from gluon_madapt.stages.size_checks import refuse_sizes
 from gluon_madapt.stages.team import Team
 from gluon_madapt.workers import is_one_of_several
-
-CHECKPOINT = "checkpoint.npz"
 
 # Beside these, a stage's own section decides what it computes.
 _COMMON = ("seed", "classes", "model")
@@ -81,7 +80,11 @@ class Run:
         self.config = config
         self.tensorboard = tensorboard
         self._locks: Dict[str, TextIO] = {}
-        self.contexts = contexts_of(experiment.devices)
+
+    @cached_property
+    def contexts(self) -> List[mx.Context]:
+        """The devices; looked for when they are first needed: what is there can be read on a machine without them."""
+        return contexts_of(self.experiment.devices)
 
     @property
     def context(self) -> mx.Context:
@@ -109,6 +112,18 @@ class Run:
         """Return the same run for work that is not divided."""
         run = copy.copy(self)
         run.contexts = self.contexts[:1]
+        run.__dict__.pop("team", None)
+        return run
+
+    def anywhere(self) -> "Run":
+        """Return the same run on one device that is here, the run's own or another: to look at what is made."""
+        run = copy.copy(self)
+        try:
+            run.contexts = self.contexts[:1]
+        except UserError:
+            run.contexts = contexts_of("auto")
+        model = self.experiment.model.model_copy(update={"sync_bn": False})  # which matters to trainings alone
+        run.experiment = self.experiment.model_copy(update={"model": model})
         run.__dict__.pop("team", None)
         return run
 
@@ -158,8 +173,10 @@ class Run:
         UserError
             As `checkpoint_of`.
         """
-        if self.number == 1 or self.start_from:
+        if self.number == 1:
             return self.checkpoint_of("source")
+        if self.start_from:
+            return start_at(self.start_from, ("retrain", "source"))
         return self.round_before.checkpoint_of("retrain")
 
     def checkpoint_of(self, stage: str) -> Path:
@@ -168,12 +185,10 @@ class Run:
         Raises
         ------
         UserError
-            If there is none, or the stage is not finished; the message names the command that makes it.
+            If there is none, it is of another stage, or the stage is not finished; the message says what to do.
         """
         if self.start_from:
-            if not self.start_from.is_file():
-                raise UserError(f"--from {self.start_from}: no such file")
-            return self.start_from
+            return start_at(self.start_from, (stage,))
         path = self.folder / stage / CHECKPOINT
         if not path.is_file():
             raise UserError(f"{path}: missing, the checkpoint of stage '{stage}': make it with {self.command(stage)}")

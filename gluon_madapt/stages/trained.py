@@ -15,11 +15,10 @@ from gluon_madapt.models.weights import load_released, recognize_segmenter
 from gluon_madapt.stages.checkpoint import load_network, read_checkpoint
 from gluon_madapt.stages.descriptions import description_of_parameters
 from gluon_madapt.stages.devices import contexts_of
+from gluon_madapt.stages.named_checkpoints import named_checkpoint
 from gluon_madapt.stages.networks import initialize_segmenter
-from gluon_madapt.stages.run import CHECKPOINT, Run
+from gluon_madapt.stages.run import Run
 
-# Of the stages that leave a model, the last one first.
-_STAGES = ("retrain", "adversarial", "source")
 # Of the released code, where a file says nothing of its evaluation.
 _SCALES = (0.7, 1.0, 1.3)
 
@@ -81,7 +80,7 @@ def load_trained(path: Path, context: Optional[mx.Context] = None) -> TrainedMod
     UserError
         If there is no such file, or it is damaged or of another kind.
     """
-    path = _file_of(Path(path))
+    path = named_checkpoint(Path(path))
     contexts = [context] if context else contexts_of("auto")
     if zipfile.is_zipfile(path):
         checkpoint = read_checkpoint(path)
@@ -102,19 +101,6 @@ def load_trained(path: Path, context: Optional[mx.Context] = None) -> TrainedMod
     return TrainedModel(
         net, _classes_of(meta, path), meta.get("short_side"), tuple(meta.get("scales", _SCALES)), origin
     )
-
-
-def _file_of(path: Path) -> Path:
-    """Return the checkpoint that a path names: itself, or of a folder the last stage's."""
-    if not path.is_dir():
-        return path
-    places = [path, *(path / stage for stage in _STAGES)]
-    found = [place / CHECKPOINT for place in places if (place / CHECKPOINT).is_file()]
-    if not found:
-        raise UserError(
-            f"{path}: holds no {CHECKPOINT}, nor does a stage in it: expected a checkpoint, or a run folder"
-        )
-    return found[0]
 
 
 def _classes_of(meta: Dict[str, Any], path: Path) -> ClassSet:

@@ -1,0 +1,123 @@
+"""Types of settings: what a value may be, how else it may be written, and what is said of a wrong one."""
+
+import re
+from typing import Any, Literal, Tuple, Union
+
+from pydantic import AfterValidator, BeforeValidator, Discriminator, PlainValidator, Tag
+from typing_extensions import Annotated  # typing's, from Python 3.9 on
+
+from gluon_madapt.paths import given_path
+
+# Whole numbers above are not told apart by floats.
+_EXACT = 2**53
+_SWITCHES = {"yes": True, "on": True, "no": False, "off": False}
+_DEVICES = "expected auto, cpu(0), gpu(0), or different devices of one kind, as in [gpu(0), gpu(1)]"
+
+
+def _whole(value: Any) -> Any:
+    """Return 1e3 as 1000; Python would take true for 1."""
+    if isinstance(value, bool):
+        raise ValueError("expected a whole number")
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT else value
+
+
+# A whole number, 1e3 included.
+WHOLE = BeforeValidator(_whole)
+Whole = Annotated[int, WHOLE]
+
+
+def _switch(value: Any) -> Any:
+    return _SWITCHES.get(value.lower(), value) if isinstance(value, str) else value
+
+
+# true and false, or what YAML 1.1 takes for them.
+Switch = Annotated[bool, BeforeValidator(_switch)]
+
+
+def _text(value: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError("expected text, and it holds half a character") from None
+    if "\0" in value:
+        raise ValueError("expected text, which has no null character in it")
+    return value
+
+
+Text = Annotated[str, AfterValidator(_text)]
+# As a user would give it to a shell.
+PathText = Annotated[str, AfterValidator(given_path)]
+
+
+def _colour(value: str) -> str:
+    if not re.fullmatch("#[0-9a-fA-F]{6}", value):
+        raise ValueError("expected a colour as in '#804080', in quotes")
+    return value
+
+
+Colour = Annotated[str, AfterValidator(_colour)]
+
+
+def _label_id(value: Any) -> Union[int, str]:
+    value = value if isinstance(value, bool) else _whole(value)
+    number = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 16
+    if number or (isinstance(value, str) and re.fullmatch("#[0-9a-fA-F]{6}", value)):
+        return value
+    raise ValueError("expected a label id, a number from 0 to 65535, or a colour as in '#804080', in quotes")
+
+
+# What a label file holds for a pixel.
+LabelId = Annotated[Union[int, str], PlainValidator(_label_id)]
+
+
+def device_name(text: str) -> str:
+    """Return the name of a device as MXNet writes it: gpu(1) for gpu:1 or cuda:1, gpu(0) for gpu; or auto.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    found = re.fullmatch(r"(cpu|gpu|cuda)(?:\(([0-9]{1,3})\)|:?([0-9]{1,3}))?", text.strip().lower())
+    if found:
+        kind, *numbers = found.groups()
+        return f"{kind.replace('cuda', 'gpu')}({int(next(filter(None, numbers), '0'))})"
+    if text.strip().lower() == "auto":
+        return "auto"
+    raise ValueError(_DEVICES)
+
+
+def _devices(value: Any) -> Union[str, Tuple[str, ...]]:
+    given = value if isinstance(value, tuple) else (value,)
+    if not given or not all(isinstance(one, str) for one in given):
+        raise ValueError(_DEVICES)
+    names = tuple(map(device_name, given))
+    if names == ("auto",):
+        return "auto"
+    if "auto" in names or len(set(names)) < len(names) or len({name[:3] for name in names}) > 1:
+        raise ValueError(_DEVICES)
+    return names
+
+
+Devices = Annotated[Union[Literal["auto"], Tuple[str, ...]], PlainValidator(_devices)]
+
+
+def pair_of(one: Any, what: str) -> Any:
+    """Return the type of a list of two; ``what`` says which."""
+
+    def of_two(value: Any) -> Any:
+        if not isinstance(value, tuple) or len(value) != 2:
+            raise ValueError(f"expected {what}")
+        return value
+
+    return Annotated[Tuple[one, one], BeforeValidator(of_two)]
+
+
+# The tags of `or_list` in the place of an error: no keys of the config.
+ONE, MANY = "<one>", "<list>"
+
+
+def or_list(one: Any, many: Any) -> Any:
+    """Return the type of a setting that is one value or a list."""
+    told = Discriminator(lambda value: MANY if isinstance(value, tuple) else ONE)
+    return Annotated[Union[Annotated[one, Tag(ONE)], Annotated[many, Tag(MANY)]], told]
