@@ -13,6 +13,7 @@ from gluon_madapt import cuda
 from gluon_madapt.config import ConfigError, load_experiment
 from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.provenance import code_version
+from gluon_madapt.stopping import StopSignals
 from gluon_madapt.workers import is_one_of_several
 
 try:
@@ -143,25 +144,31 @@ def open_run(arguments: argparse.Namespace):
 def run_tool(main: Callable[[Sequence[str]], None]) -> NoReturn:
     """Run a tool and exit: 0 when done, 2 with one line for what the user can mend, 1 for a failure that was found.
 
-    SIGINT and SIGTERM end it with 130 and 143, after what it started has been stopped.
+    SIGINT, SIGTERM and SIGHUP end it with 130, 143 and 129, after what it started has been stopped.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("matplotlib").setLevel(logging.WARNING)
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    code_version()  # before the checkout can change under a process that runs for days
-    try:
-        main(sys.argv[1:])
-    except (UserError, ConfigError, FailureError) as error:
-        sys.stderr.write(f"error: {' '.join(str(error).split())}\n")  # at once: workers share the screen
-        _end(1 if isinstance(error, FailureError) else 2)
-    except KeyboardInterrupt:
-        _end(130)
-    except Exception:
-        if not is_one_of_several():
-            raise
-        traceback.print_exc()
-        _end(1)
-    sys.exit(0)
+    with StopSignals(_stop, _stop):
+        code_version()  # before the checkout can change under a process that runs for days
+        try:
+            main(sys.argv[1:])
+        except (UserError, ConfigError, FailureError) as error:
+            sys.stderr.write(f"error: {' '.join(str(error).split())}\n")  # at once: workers share the screen
+            _end(1 if isinstance(error, FailureError) else 2)
+        except KeyboardInterrupt:
+            _end(130)
+        except Exception:
+            if not is_one_of_several():
+                raise
+            traceback.print_exc()
+            _end(1)
+        sys.exit(0)
+
+
+def _stop(number: int) -> NoReturn:
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    sys.exit(128 + number)
 
 
 def _end(status: int) -> NoReturn:
