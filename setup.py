@@ -38,18 +38,21 @@ setup(
     install_requires=[
         "gluoncv==0.10.5.post0",  # the encoders
         "Jinja2",  # the report's page, with all that comes from data escaped
+        "MarkupSafe",  # the report's own style sheet, which Jinja2 is not to escape
         "matplotlib",  # pictures
         "numba",  # upsampling and proxy selection, pixel by pixel
         "numpy<2",  # MXNet 1.9 was built for NumPy 1
         "opencv-python<4.12",  # reads and resizes images; 4.12 asks for NumPy 2
         "packaging",  # the doctor's comparison of versions
         "Pillow",  # reads palette labels, where OpenCV returns colours; writes PNGs
+        "portalocker",  # what GluonCV's downloads may raise
         "pydantic>=2.8,<3",  # checks every setting
         "pyyaml",  # reads experiments
         "requests",  # asks whether GluonCV's model zoo is within reach
         "setuptools; python_version >= '3.12'",  # its distutils, which MXNet and GluonCV import
         "simplejpeg>=1.7",  # decodes JPEGs, and tells where they are damaged
         "tqdm",  # progress bars
+        "typing_extensions",  # Annotated, which Python 3.8 does not have
     ],
     extras_require={
         "cpu": ["mxnet==1.9.1"],  # the last release

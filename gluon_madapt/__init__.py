@@ -22,6 +22,10 @@ THREADS_CHOSEN = "OMP_NUM_THREADS" in os.environ
 os.environ.setdefault("OMP_NUM_THREADS", str(cores()))
 # Read by OpenCV while it is imported: a small file may claim to be a huge image.  16384x8192.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(1 << 27))
+# What is compiled for each size of images is kept by MXNet without a limit, and by oneDNN for 1024 pieces.  These hold
+# all that a stage 2 of three sizes needs, and keep images of hundreds of sizes near what the largest one takes.
+os.environ.setdefault("MXNET_MKLDNN_CACHE_NUM", "128")
+os.environ.setdefault("DNNL_PRIMITIVE_CACHE_CAPACITY", "512")
 # Linked by MXNet's CUDA build, which is not told where pip has put them.
 cuda.load_libraries()
 supported.refuse_missing_libraries()

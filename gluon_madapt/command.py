@@ -15,6 +15,7 @@ from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.names import printable
 from gluon_madapt.paths import given_path
 from gluon_madapt.provenance import code_version
+from gluon_madapt.stopping import StopSignals
 from gluon_madapt.workers import is_one_of_several
 
 streams.open_closed()  # before MXNet opens anything
@@ -164,25 +165,31 @@ def open_run(arguments: argparse.Namespace):
 def run_tool(main: Callable[[Sequence[str]], None]) -> NoReturn:
     """Run a tool and exit: 0 when done, 2 with one line for what the user can mend, 1 for a failure that was found.
 
-    SIGINT and SIGTERM end it with 130 and 143, after what it started has been stopped.
+    SIGINT, SIGTERM and SIGHUP end it with 130, 143 and 129, after what it started has been stopped.
     """
     streams.protect()
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(streams.LineFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("matplotlib").setLevel(logging.WARNING)
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    code_version()  # before the checkout can change under a process that runs for days
-    try:
-        main(sys.argv[1:])
-        status = 0
-    except SystemExit as end:
-        sys.exit(streams.status_after_printing(end.code or 0))
-    except KeyboardInterrupt:
-        status = 130
-    except Exception as error:
-        status = _report(error)
-    _end(streams.status_after_printing(status))
+    with StopSignals(_stop, _stop):
+        code_version()  # before the checkout can change under a process that runs for days
+        try:
+            main(sys.argv[1:])
+            status = 0
+        except SystemExit as end:
+            sys.exit(streams.status_after_printing(end.code or 0))
+        except KeyboardInterrupt:
+            status = 130
+        except Exception as error:
+            status = _report(error)
+        _end(streams.status_after_printing(status))
+
+
+def _stop(number: int) -> NoReturn:
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    sys.exit(128 + number)
 
 
 def _report(error: Exception) -> int:

@@ -15,9 +15,9 @@ import time
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence
 
-from gluon_madapt import THREADS_CHOSEN
+from gluon_madapt.children import end_of, stopped_by, threads_each
 from gluon_madapt.errors import FailureError, UserError
-from gluon_madapt.threads import cores
+from gluon_madapt.stopping import SIGNALS, StopSignals
 
 _POLL_SECONDS = 0.1
 # How long a process may take to end when it is told to.
@@ -28,8 +28,6 @@ _SERVE = ("-c", "import gluon_madapt, mxnet")
 _USERS_TO_MEND = 2
 _PR_SET_PDEATHSIG = 1
 _CTRL_C = b"\x03"
-# How a worker ends after a signal: its state saved, or before it could handle one.
-_STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM, -signal.SIGINT, -signal.SIGTERM)
 _STRAGGLER_SECONDS = 60.0
 
 
@@ -84,8 +82,8 @@ def _start_workers(command, variables, workers, hosts) -> List[subprocess.Popen]
         turns = [hosts[number % len(hosts)] for number in range(workers)]
         return [_start(_over_ssh(host, command, remote), {}, "worker", subprocess.PIPE) for host in turns]
     # On one machine, its cores are shared.
-    threads = os.environ["OMP_NUM_THREADS"] if THREADS_CHOSEN else str(max(1, cores() // workers))
-    return [_start(command, dict(variables, OMP_NUM_THREADS=threads), "worker") for _ in range(workers)]
+    variables = dict(variables, OMP_NUM_THREADS=threads_each(workers))
+    return [_start(command, variables, "worker") for _ in range(workers)]
 
 
 def _over_ssh(host: str, command: Sequence[str], variables: Dict[str, str]) -> List[str]:
@@ -99,51 +97,49 @@ class _Workers:
 
     def __init__(self, workers: List[subprocess.Popen], helpers: List[subprocess.Popen]):
         self._workers, self._helpers = workers, helpers
-        self._signal: Optional[int] = None
+        self._signals = StopSignals(self._pass_on, self._give_up)
         self._at_once = False
         self._since: Optional[float] = None
 
     def watch(self) -> int:
-        previous = {number: signal.signal(number, self._pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
+        with self._signals:
             while True:
                 statuses = [worker.poll() for worker in self._workers]
                 self._refuse_failures(statuses)
                 if None not in statuses or self._hopeless(statuses):
-                    return 128 + self._signal if self._signal and any(statuses) else 0
+                    stopped = self._signals.number and (self._at_once or any(statuses))
+                    return 128 + self._signals.number if stopped else 0
                 time.sleep(_POLL_SECONDS)
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
 
     def _hopeless(self, statuses: List[Optional[int]]) -> bool:
         """Tell whether, after a signal, those that are left wait for one that has ended; or a second signal came.
 
         Workers end together, all state saved; one that had not begun to train has ended alone.
         """
-        if not self._signal or all(status is None for status in statuses):
+        if not self._signals.number or all(status is None for status in statuses):
             return self._at_once
         self._since = self._since or time.monotonic()
         return self._at_once or time.monotonic() - self._since > _STRAGGLER_SECONDS
 
     def _refuse_failures(self, statuses: List[Optional[int]]) -> None:
-        fine = (None, 0, *_STOPPED) if self._signal else (None, 0)
+        fine = (None, 0, *stopped_by(SIGNALS)) if self._signals.number else (None, 0)
         for number, status in enumerate(statuses):
             if status not in fine:
                 error = UserError if status == _USERS_TO_MEND else FailureError
                 raise error(
-                    f"process {number + 1} of {len(statuses)} ended with {_named(status)}; the others were stopped: "
+                    f"process {number + 1} of {len(statuses)} ended with {end_of(status)}; the others were stopped: "
                     "what was saved last is where the same command goes on"
                 )
         for helper in self._helpers:
             if helper.poll() not in (None, 0):
                 raise FailureError(
-                    f"MXNet's scheduler or server ended with {_named(helper.returncode)}; the workers were stopped"
+                    f"MXNet's scheduler or server ended with {end_of(helper.returncode)}; the workers were stopped"
                 )
 
-    def _pass_on(self, number: int, frame) -> None:
-        self._at_once = self._signal is not None
-        self._signal = number
+    def _give_up(self, number: int) -> None:
+        self._at_once = True
+
+    def _pass_on(self, number: int) -> None:
         for worker in self._workers:
             if worker.stdin:  # by ssh, where Ctrl-C goes through the terminal; a signal would just cut the connection
                 with contextlib.suppress(OSError):  # of one that has ended
@@ -151,10 +147,6 @@ class _Workers:
                     worker.stdin.flush()
             else:
                 worker.send_signal(number)
-
-
-def _named(status: int) -> str:
-    return f"signal {-status}" if status < 0 else f"exit status {status}"
 
 
 def _start(command, variables: Dict[str, str], role: str, stdin=subprocess.DEVNULL) -> subprocess.Popen:

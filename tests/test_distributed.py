@@ -137,7 +137,7 @@ def test_a_training_goes_on_where_it_was_stopped(tiny_world, tmp_path):
         "record = Loop.record\n"
         "def stopping(self, rate, losses):\n"
         "    record(self, rate, losses)\n"
-        "    if rate < 0.6e-4 and self._team.leads and not self._signal: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    if rate < 0.6e-4 and self._team.leads and not self._signals.number: os.kill(os.getpid(), signal.SIGTERM)\n"
         "Loop.record = stopping\n"
         "sys.argv = sys.argv[1:]\n"
         "sys.path.insert(0, os.path.dirname(sys.argv[0]))\n"

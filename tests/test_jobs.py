@@ -3,6 +3,7 @@ import sys
 
 import pytest
 
+from gluon_madapt import children
 from gluon_madapt.errors import UserError
 from gluon_madapt.reproduction import jobs
 from gluon_madapt.reproduction.jobs import Job, run_jobs
@@ -15,9 +16,14 @@ def python(code):
     return (sys.executable, "-c", code)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_jobs_run_after_what_they_need(tmp_path, workers, monkeypatch):
+@pytest.mark.parametrize(
+    ("workers", "chosen", "cores", "threads"),
+    [(1, True, 8, 3), (2, True, 8, 3), (2, False, 8, 4), (2, False, 2, 1), (3, False, 8, 2), (2, False, 1, 1)],
+)
+def test_jobs_run_after_what_they_need_and_share_the_cores(tmp_path, workers, chosen, cores, threads, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.setattr(children, "THREADS_CHOSEN", chosen)
+    monkeypatch.setattr(children, "cores", lambda: cores)
 
     def write(name):
         return python(
@@ -32,7 +38,6 @@ def test_jobs_run_after_what_they_need(tmp_path, workers, monkeypatch):
     done = []
     run_jobs(jobs, workers, lambda job: done.append(job.name))
     assert done == ["a", "b", "c"]
-    threads = 1 if workers > 1 else 3
     assert (tmp_path / "order").read_text() == f"a {threads} b {threads} c {threads} "
     assert (tmp_path / "logs" / "a.log").read_text().startswith(f"$ {sys.executable} -c ")
 

@@ -14,11 +14,13 @@ import pytest
 from conftest import ROOT
 from small_experiments import CONFIG, small_experiment, small_settings
 
+from gluon_madapt import stopping
 from gluon_madapt.config import load_experiment
 from gluon_madapt.errors import UserError
 from gluon_madapt.stages import Run, make_proxies, retrain, train_adversarial, train_source
 from gluon_madapt.stages.checkpoint import read_checkpoint
 from gluon_madapt.stages.loop import Loop
+from gluon_madapt.stopping import StopSignals
 
 STAGES = {"source": train_source, "adversarial": train_adversarial, "retrain": retrain}
 
@@ -215,13 +217,13 @@ def test_sigterm_saves_the_state_and_exits_with_143(finished, tiny_world, tmp_pa
     assert f"saved after iteration {done}" in errors.decode()
 
 
-def test_a_second_signal_ends_it_at_once(tiny_world, tmp_path):
-    run = Run(small_experiment(tiny_world), tmp_path)
+def test_a_second_signal_ends_it_at_once(tiny_world, tmp_path, monkeypatch):
+    monkeypatch.setattr(stopping, "_SAME_SECONDS", 0)
     loop = Loop.__new__(Loop)
-    loop._signal, loop._team = None, run.team
-    loop._on_signal(signal.SIGINT, None)
-    with pytest.raises(SystemExit) as caught:
-        loop._on_signal(signal.SIGINT, None)
+    loop._team = Run(small_experiment(tiny_world), tmp_path).team
+    with StopSignals(lambda number: None, loop._end_at_once), pytest.raises(SystemExit) as caught:
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
     assert caught.value.code == 130
 
 

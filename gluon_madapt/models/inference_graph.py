@@ -19,7 +19,7 @@ class InferenceGraph:
 
     Images of another size have it compiled anew, so that what an image gets depends on no other image.  For the first
     image, what the fused graph returns is compared with what the plain one does, and if they differ, or the network is
-    on a GPU, the plain one is used.
+    on a GPU, the plain one is used.  The graph of the last size alone is kept.
 
     A fused graph keeps what it has computed from the parameters, and does not notice when running statistics change:
     make another one then.
@@ -47,7 +47,14 @@ class InferenceGraph:
             self._compile(images.shape)
         return self._fused(images)
 
+    def _release(self) -> None:
+        """Give back the memory of the compiled graph, which holds a copy of all weights."""
+        if self._fused is not None:
+            # A block refers to itself: until Python's collector comes by, dozens of graphs would be kept.
+            self._fused._clear_cached_op()
+
     def _compile(self, shape: Tuple[int, ...]) -> None:
+        self._release()
         self._fused = type(self._plain)(self._plain.network)
         # Laid out for one size: otherwise it is slower than the plain one.
         self._fused.hybridize(backend=_FUSION, static_alloc=True, static_shape=True)
@@ -62,6 +69,7 @@ class InferenceGraph:
         differences = [share_of_range(found.asnumpy(), expected.asnumpy()) for found, expected in pairs]
         difference = float(np.max(differences))  # not a number if one of them is none
         if not difference <= _TOLERANCE:
+            self._release()
             self._fused = None
             _log.warning(
                 "MXNet's fused graph differs from the plain one by %.1g of the scores' range, and is not used: "

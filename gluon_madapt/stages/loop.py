@@ -25,6 +25,7 @@ from gluon_madapt.stages.trained import description_of
 from gluon_madapt.stages.training_log import TrainingLog
 from gluon_madapt.stages.training_record import Pending, TrainingRecord
 from gluon_madapt.stages.training_state import TrainingState
+from gluon_madapt.stopping import StopSignals
 
 # What a checkpoint says that is the same in a training from its beginning to its end.
 _IDENTITY = ("stage", "round", "seed", "encoder", "class_names", "made_from")
@@ -35,8 +36,8 @@ _log = logging.getLogger(__name__)
 class Loop:
     """The iterations of one training: ``for iteration, batch in loop.over(batches)`` does the bookkeeping after each.
 
-    It continues from the checkpoint in ``folder`` if there is one.  SIGINT and SIGTERM save the state and end the
-    process with status 130 and 143.
+    It continues from the checkpoint in ``folder`` if there is one.  SIGINT, SIGTERM and SIGHUP save the state and end
+    the process with status 130, 143 and 129; the same one again, 2 s later or more, ends it at once.
 
     Parameters
     ----------
@@ -95,7 +96,7 @@ class Loop:
         self._replaced: Dict[str, int] = {}
         self._replaced_before = 0  # by other workers, in a run that was stopped
         self._record = TrainingRecord(stage, images, self._last_good)
-        self._signal: Optional[int] = None
+        self._signals = StopSignals(lambda number: self._team.request_stop(), self._end_at_once)
         self._state = TrainingState(folder / CHECKPOINT, networks, trainers, self._team.leads)
         self._log_file = TrainingLog(folder, self._team.leads, run.tensorboard)
         self._made_from = inputs_of(folder) if self._team.leads else {}
@@ -149,23 +150,19 @@ class Loop:
             _log.info("%s: all %d iterations are done: nothing left to train", self._stage, self.iterations)
             self._finish()
             return
-        previous = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            with Progress(self._stage, self.iterations, self.start, hidden=not self._team.leads) as progress:
-                for iteration in range(self.start, self.iterations):
-                    began = time.perf_counter()
-                    yield iteration
-                    if self._logs(iteration + 1):
-                        self._record.read()  # waits for the network, and so belongs to the time that it took
-                    self._record.seconds += time.perf_counter() - began
-                    progress.one_more(self._record.facts(iteration + 1, self._last_score))
-                    with progress.pause():
-                        self._after(iteration + 1)
-                progress.show(self._record.facts(self.iterations, self._last_score))
-                self._finish()
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
+        hidden = not self._team.leads
+        with self._signals, Progress(self._stage, self.iterations, self.start, hidden=hidden) as progress:
+            for iteration in range(self.start, self.iterations):
+                began = time.perf_counter()
+                yield iteration
+                if self._logs(iteration + 1):
+                    self._record.read()  # waits for the network, and so belongs to the time that it took
+                self._record.seconds += time.perf_counter() - began
+                progress.one_more(self._record.facts(iteration + 1, self._last_score))
+                with progress.pause():
+                    self._after(iteration + 1)
+            progress.show(self._record.facts(self.iterations, self._last_score))
+            self._finish()
 
     def _after(self, done: int) -> None:
         every, last = self._bookkeeping, done == self.iterations
@@ -179,7 +176,7 @@ class Loop:
             self._save(done)
         if stopping and not last:
             self._team.wait_for_all()  # none may end, and be taken for one that failed, while another saves
-            number = self._signal or signal.SIGTERM
+            number = self._signals.number or signal.SIGTERM
             if self._team.leads:
                 _log.warning("%s: stopped by signal %d; saved after iteration %d", self._stage, number, done)
             sys.exit(128 + number)
@@ -273,8 +270,5 @@ class Loop:
             }
             write_json(metrics, dict(facts, **self._facts))
 
-    def _on_signal(self, number: int, frame) -> None:
-        if self._signal:  # the second time: at once
-            self._team.abandon(128 + number)
-        self._signal = number
-        self._team.request_stop()
+    def _end_at_once(self, number: int) -> None:
+        self._team.abandon(128 + number)

@@ -1,0 +1,14 @@
+"""Memory does not grow with the number of sizes that images have."""
+
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+
+@pytest.mark.parametrize(("what", "megabytes"), [("prediction", 85), ("multi-scale", 120), ("training", 220)])
+def test_images_of_many_sizes_take_little_more_memory_than_those_of_the_largest(what, megabytes):
+    command = [sys.executable, str(ROOT / "tests" / "growing_memory.py"), what, "40"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert int(done.stdout) < megabytes
