@@ -130,7 +130,7 @@ def fuzz(name, seconds, seed, folder, most=None):
     read, errors, own = parsers()[name]
     corpus = seeds(name)
     rng = np.random.default_rng(seed)
-    path = folder / {"yaml": "input.yaml", "cache": "input.png.npz"}.get(name, "input")
+    path = folder / {"yaml": "input.yaml", "cache": "small.png.npz"}.get(name, "input")
     written = []
     for data in corpus:
         path.write_bytes(data)
