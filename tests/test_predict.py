@@ -118,8 +118,8 @@ def test_the_network_sees_what_was_asked_for(four_stages):
     assert Predictor.load(source).settings["short_side"] == 32
     assert Predictor.load(source, short_side=48).settings["short_side"] == 48
     assert Predictor.load(source, short_side="own").settings["short_side"] is None
-    with pytest.raises(UserError, match="device cuda: expected auto"):
-        Predictor.load(source, device="cuda")
+    with pytest.raises(UserError, match="device tpu: expected auto"):
+        Predictor.load(source, device="tpu")
 
 
 def test_sizes_that_the_network_cannot_take_are_one_line(four_stages):
