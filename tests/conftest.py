@@ -1,6 +1,7 @@
 """Paths, small networks and small worlds that the tests share."""
 
 import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -17,6 +18,9 @@ pytest_plugins = ["prediction_runs", "proxy_runs", "report_runs"]
 # What is remembered of files of tests is of no use afterwards; tools that tests start write there, too.
 _MEMORY = tempfile.TemporaryDirectory()
 os.environ["GLUON_MADAPT_CACHE"] = _MEMORY.name
+
+# A shell has what it runs in the background ignore Ctrl-C, and so would all that tests start and signal.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests" / "golden"

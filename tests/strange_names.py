@@ -31,7 +31,7 @@ FILES = {
     "elements": b"<img src=x onerror=alert(1)>&amp;.png",
     "backslash": b"back\\slash\\n.png",
     "space before the dot": b" trailing .png",
-    "dots": b"...dots...png",
+    "dots": b"dots...png",
     "shell": b"$HOME $(id) ;|.png",
     "pattern": b"*[a-z]?.png",
     "formula": b"$x^{_.png",

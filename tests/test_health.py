@@ -274,6 +274,7 @@ def test_a_run_folder_that_cannot_be_written_is_one_line(tiny_world, tmp_path):
 
 def test_a_log_that_cannot_be_written_is_one_line(tiny_world, tmp_path):
     (tmp_path / "source" / "log.jsonl").mkdir(parents=True)
+    (tmp_path / "source" / "config.yaml").write_text(small_experiment(tiny_world).to_yaml())
     with pytest.raises(UserError, match=r"log\.jsonl: cannot be (read|written)"):
         train_source(Run(small_experiment(tiny_world), tmp_path))
 

@@ -33,7 +33,7 @@ HIDDEN = (
     ".DS_Store",
     "~$a.png",
     "a.png.partial",
-    "b.partial/a.png",
+    "b.png.partial",
 )
 NOT_READ = (
     "a.heic",

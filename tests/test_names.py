@@ -215,7 +215,7 @@ def test_a_path_that_is_too_long_is_one_line(arguments, tmp_path):
     done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
-    assert re.search("error: .*File name too long", done.stderr)
+    assert "expected a path of 4095 bytes at most, and 255 in each name" in done.stderr
 
 
 def test_the_doctor_names_a_run_folder_that_cannot_be_made(world):
@@ -236,7 +236,7 @@ def test_a_table_of_runs_of_such_names_is_written(tmp_path):
 
 def test_an_emoji_in_json_is_the_emoji_and_half_of_one_an_error(world):
     assert "\\ud83d\\ude97" in strange_settings(world)[0], "as JSON, and so a YAML file, may have it"
-    with pytest.raises(ConfigError, match=r"data\.target\.root = '/x\\udcff': holds bytes that are no UTF-8"):
+    with pytest.raises(ConfigError, match=r"data\.target\.root = '/x.udcff': expected .* no UTF-8: rename"):
         strange(world, world, 'data.target.root="/x\\udcff"')
-    with pytest.raises(ConfigError, match=r"name = 'a\\x00b': holds a null character"):
+    with pytest.raises(ConfigError, match=r"name = 'a.x00b': expected the name of a folder"):
         strange(world, world, 'name="a\\0b"')

@@ -270,7 +270,7 @@ def test_the_report_of_an_old_run_that_holds_nan_says_what_was_not_scored(scored
 
 def test_curves_for_tensorboard_leave_out_what_was_not_scored():
     entry = {"iteration": 1, "val": {"miou": None, "iou": {"road": 1.5, "wall": None}}}
-    assert scalars(entry) == {"IoU/road": 1.5}
+    assert scalars(entry) == {"val/classes": 1.0, "IoU/road": 1.5}
 
 
 def test_whatever_a_run_writes_is_json(world, tmp_path):

@@ -144,23 +144,19 @@ def _plain(value: Any, key: str) -> Any:
         for name in value:
             if not isinstance(name, str):
                 raise ValueError(f"{key or 'the top level'} has a key that is no text: {shown(name)}: put it in quotes")
-        return {_text(name, key): _plain(item, f"{key}.{name}".lstrip(".")) for name, item in value.items()}
+        return {_joined(name): _plain(item, f"{key}.{name}".lstrip(".")) for name, item in value.items()}
     if isinstance(value, list):
         return tuple(_plain(item, key) for item in value)
     if isinstance(value, str):
-        return _text(value, key)
+        return _joined(value)
     if value is None or isinstance(value, (bool, int, float)):
         return value
     raise ValueError(f"{key} = {shown(value)}: expected a number, a text, a list or a section")
 
 
-def _text(value: str, key: str) -> str:
+def _joined(value: str) -> str:
     """Join what JSON, and so its text in a YAML file, has of an emoji: two halves of UTF-16."""
-    if "\0" in value:
-        raise ValueError(f"{key} = {value!r}: holds a null character, which no name has")
     try:
         return value.encode("utf-16", "surrogatepass").decode("utf-16")
-    except UnicodeDecodeError:
-        raise ValueError(
-            f"{key} = {value!r}: holds bytes that are no UTF-8: rename what is called so, or name it by a link"
-        ) from None
+    except UnicodeDecodeError:  # the type of the setting says what is wrong
+        return value

@@ -38,7 +38,10 @@ def _text(value: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise ValueError("expected text, and it holds half a character") from None
+        raise ValueError(
+            "expected text, and it holds half a character, or bytes that are no UTF-8: rename what is called so, "
+            "or name it by a link"
+        ) from None
     if "\0" in value:
         raise ValueError("expected text, which has no null character in it")
     return value
@@ -46,7 +49,7 @@ def _text(value: str) -> str:
 
 Text = Annotated[str, AfterValidator(_text)]
 # As a user would give it to a shell.
-PathText = Annotated[str, AfterValidator(given_path)]
+PathText = Annotated[str, AfterValidator(given_path), AfterValidator(_text)]
 
 
 def _colour(value: str) -> str:

@@ -29,10 +29,11 @@ _SYSTEM = {
 _HIDDEN_STARTS, _UNFINISHED_ENDS = (".", "~$"), (".partial", ".part", ".crdownload")
 
 
-def is_hidden(name: str) -> bool:
-    """Tell whether a file or folder of this name is hidden, a system's own, or still being written."""
+def is_hidden(name: str, folder: bool = False) -> bool:
+    """Tell whether a file or ``folder`` of this name is hidden, a system's own, or a file still being written."""
     lower = name.lower()
-    return lower.startswith(_HIDDEN_STARTS) or lower in _SYSTEM or lower.endswith(_UNFINISHED_ENDS)
+    unfinished = not folder and lower.endswith(_UNFINISHED_ENDS)
+    return lower.startswith(_HIDDEN_STARTS) or lower in _SYSTEM or unfinished
 
 
 def files_below(root: Path, without: Optional[Path] = None) -> List[Path]:
@@ -77,7 +78,7 @@ class _Walk:
         self._above.append(real)
         for entry in _entries(folder):
             path = folder / entry.name
-            if entry.is_symlink() and os.path.isdir(path):  # noqa: PTH112 - pathlib's raises where access is denied
+            if entry.is_symlink() and _is_folder(entry.path):
                 self.visit(*self._behind(path))
             elif entry.is_dir(follow_symlinks=False):
                 self.visit(path, os.path.join(real, entry.name))  # noqa: PTH118 - a text
@@ -101,9 +102,14 @@ class _Walk:
 def _entries(folder: Path) -> Iterator[os.DirEntry]:
     try:
         with os.scandir(folder) as entries:
-            return iter(sorted((one for one in entries if not is_hidden(one.name)), key=lambda one: one.name))
+            shown = [one for one in entries if not is_hidden(one.name, _is_folder(one.path))]
+        return iter(sorted(shown, key=lambda one: one.name))
     except OSError as error:
         raise UserError(f"{folder}: cannot be read ({error.strerror}): expected a folder of files") from None
+
+
+def _is_folder(path: str) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112 - pathlib's raises where access is denied
 
 
 def _lies_in(path: str, folder: str) -> bool:
