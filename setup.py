@@ -11,7 +11,7 @@ here = Path(__file__).parent
 version = re.search(r'__version__ = "(.+)"', (here / "gluon_madapt" / "__init__.py").read_text()).group(1)
 
 # Before pip looks for packages that do not exist, or builds NumPy for minutes, and then names neither reason nor cure.
-supported = runpy.run_path(str(here / "gluon_madapt" / "supported.py"))
+supported = runpy.run_path(str(here / "gluon_madapt" / "system" / "supported.py"))
 problem = supported["wrong_with_python"]() or supported["wrong_with_machine"]()
 if problem:
     sys.exit(f"error: {problem}")

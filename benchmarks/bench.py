@@ -14,8 +14,8 @@ from pathlib import Path
 
 from speed_page import page
 
-from gluon_madapt.provenance import code_version
-from gluon_madapt.threads import cores
+from gluon_madapt.system.provenance import code_version
+from gluon_madapt.system.threads import cores
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "results" / "speed.md"

@@ -14,12 +14,12 @@ from mxnet import nd
 
 from gluon_madapt.config import load_experiment
 from gluon_madapt.evaluation import predict_labels
+from gluon_madapt.proxy_maps.network_pass import Networks
+from gluon_madapt.runs.networks import new_discriminators, new_segmenter
 from gluon_madapt.stages import Run
 from gluon_madapt.stages.adversarial import AdversarialStep
-from gluon_madapt.stages.network_pass import Networks
-from gluon_madapt.stages.networks import new_discriminators, new_segmenter
 from gluon_madapt.stages.supervised import SupervisedStep
-from gluon_madapt.stages.team import Part
+from gluon_madapt.training.distributed import Part
 
 CONFIG = Path(__file__).resolve().parent.parent / "configs" / "base.yaml"
 STAGES = ("source", "adversarial", "proxies", "retrain", "evaluation", "multi-scale")

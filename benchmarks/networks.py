@@ -32,9 +32,9 @@ from gluon_madapt.evaluation import predict_probabilities
 from gluon_madapt.models import HALVINGS, Discriminator
 from gluon_madapt.models.fusion import FEATURE_CHANNELS
 from gluon_madapt.stages.adversarial import AdversarialStep
-from gluon_madapt.stages.checkpoint import parameter_values
 from gluon_madapt.stages.supervised import SupervisedStep
-from gluon_madapt.stages.team import Part
+from gluon_madapt.training.checkpoint import parameter_values
+from gluon_madapt.training.distributed import Part
 
 HEIGHT, WIDTH = 512, 1024
 # The paper's stage 2: source 1280x720, target 1024x512.

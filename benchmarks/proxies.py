@@ -28,15 +28,15 @@ from brute_force import divided_labels, sorted_thresholds, whole_images
 
 from gluon_madapt.config import Data, load_experiment
 from gluon_madapt.data import normalize, open_dataset, resize_image
-from gluon_madapt.models.interpolation import resize_like
+from gluon_madapt.models.bilinear import resize_like
 from gluon_madapt.models.upsampling import probability_blocks
 from gluon_madapt.proxies import Shares, compute_thresholds, label_image
+from gluon_madapt.proxy_maps.cache import MapCache, Shard, StoredMaps
+from gluon_madapt.proxy_maps.labelling import Labelling, label_all
+from gluon_madapt.proxy_maps.network_pass import Networks
+from gluon_madapt.proxy_maps.threshold_search import SavedSearch, find_thresholds
+from gluon_madapt.runs.networks import new_discriminators, new_segmenter
 from gluon_madapt.stages import Run
-from gluon_madapt.stages.map_cache import MapCache, Shard, StoredMaps
-from gluon_madapt.stages.network_pass import Networks
-from gluon_madapt.stages.networks import new_discriminators, new_segmenter
-from gluon_madapt.stages.proxy_labels import Labelling, label_all
-from gluon_madapt.stages.threshold_scans import SavedSearch, find_thresholds
 
 CLASSES, THREADS = 19, 2
 PAPER = Shares(0.6, 0.8)

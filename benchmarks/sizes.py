@@ -9,7 +9,7 @@ from mxnet import nd
 
 from gluon_madapt.config import load_experiment
 from gluon_madapt.stages.supervised import SupervisedStep
-from gluon_madapt.stages.team import Part
+from gluon_madapt.training.distributed import Part
 
 CONFIG = Path(__file__).resolve().parent.parent / "configs" / "base.yaml"
 SIZES = ((128, 256), (256, 512), (512, 1024), (1024, 2048))

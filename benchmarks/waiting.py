@@ -13,9 +13,9 @@ import numpy as np
 from measuring import report
 
 from gluon_madapt.config import load_experiment
+from gluon_madapt.files.json_files import read_log
+from gluon_madapt.runs.networks import new_segmenter
 from gluon_madapt.stages import Run, train_adversarial, train_source
-from gluon_madapt.stages.networks import new_segmenter
-from gluon_madapt.stages.records import read_log
 from gluon_madapt.stages.supervised import train_supervised
 
 CONFIG = Path(__file__).resolve().parent.parent / "configs" / "base.yaml"

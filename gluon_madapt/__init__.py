@@ -2,15 +2,15 @@
 
 import os
 
-from gluon_madapt import supported
+from gluon_madapt.system import supported
 
 supported.refuse_unsupported()
 
 import numpy  # noqa: E402 - which may be missing
 
-from gluon_madapt import cuda  # noqa: E402
-from gluon_madapt.environment import clean_environment  # noqa: E402
-from gluon_madapt.threads import cores  # noqa: E402
+from gluon_madapt.system import cuda  # noqa: E402
+from gluon_madapt.system.environment import clean_environment  # noqa: E402
+from gluon_madapt.system.threads import cores  # noqa: E402
 
 __version__ = "0.1.0"
 

@@ -34,7 +34,7 @@ def divided_labels(probabilities, confidence, t1, t2):
 
 def whole_images(stored):
     """Return probabilities and confidence of stored maps at the images' own sizes, all at once."""
-    from gluon_madapt.stages.scored_maps import scored_blocks
+    from gluon_madapt.proxy_maps.scored_maps import scored_blocks
 
     images = []
     for maps in stored:

@@ -33,9 +33,9 @@ def parsers():
     from gluon_madapt.data.label_files import read_label, read_train_ids
     from gluon_madapt.errors import UserError
     from gluon_madapt.labels import class_set, label_map
-    from gluon_madapt.models.parameter_files import NoParameterFileError, read_arrays
-    from gluon_madapt.stages.checkpoint import read_checkpoint
-    from gluon_madapt.stages.map_cache import MapCache
+    from gluon_madapt.proxy_maps.cache import MapCache
+    from gluon_madapt.training.checkpoint import read_checkpoint
+    from gluon_madapt.weights.gluon_files import NoParameterFileError, read_arrays
 
     classes = class_set(19)
 

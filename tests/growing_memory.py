@@ -12,7 +12,7 @@ from gluon_madapt.config import load_experiment
 from gluon_madapt.evaluation import predict_labels
 from gluon_madapt.models import Segmenter
 from gluon_madapt.stages.supervised import SupervisedStep
-from gluon_madapt.stages.team import Part
+from gluon_madapt.training.distributed import Part
 
 LARGEST = 192
 

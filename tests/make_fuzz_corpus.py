@@ -7,9 +7,9 @@ from broken_images import encoded, palette, picture, rotated, sixteen_bits
 from fuzz import CORPUS, ROOT
 from PIL import Image
 
-from gluon_madapt.models.parameter_files import write_arrays
-from gluon_madapt.stages.checkpoint import Checkpoint, write_checkpoint
-from gluon_madapt.stages.map_cache import MapCache, Shard, StoredMaps
+from gluon_madapt.proxy_maps.cache import MapCache, Shard, StoredMaps
+from gluon_madapt.training.checkpoint import Checkpoint, write_checkpoint
+from gluon_madapt.weights.gluon_files import write_arrays
 
 
 def main():

@@ -12,9 +12,9 @@ from gluon_madapt.prediction import Predictor
 from gluon_madapt.prediction.batch import predict_all
 from gluon_madapt.prediction.inputs import find_sources
 from gluon_madapt.prediction.outputs import Outputs, Wanted
+from gluon_madapt.runs.networks import initialize_segmenter
+from gluon_madapt.runs.trained import TrainedModel
 from gluon_madapt.stages import make_proxies, retrain, train_adversarial, train_source
-from gluon_madapt.stages.networks import initialize_segmenter
-from gluon_madapt.stages.trained import TrainedModel
 
 
 @pytest.fixture(scope="session")

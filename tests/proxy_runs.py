@@ -8,8 +8,8 @@ import pytest
 from conftest import ROOT
 from small_experiments import CONFIG, run_stages, small_experiment, small_settings
 
+from gluon_madapt.proxy_maps.cache import MapCache
 from gluon_madapt.stages import Run, make_proxies, train_adversarial, train_source
-from gluon_madapt.stages.map_cache import MapCache
 
 # The tiny world has four target images.
 IMAGES = 4

@@ -6,9 +6,9 @@ The input is the state_dict that torchvision publishes, as a .safetensors file (
 
 import checkout  # noqa: F401 - first
 
-from gluon_madapt.command import ToolParser, flag_path, run_tool
+from gluon_madapt.cli.command import ToolParser, flag_path, run_tool
 from gluon_madapt.errors import UserError
-from gluon_madapt.hashing import sha256
+from gluon_madapt.files.hashing import sha256
 
 
 def main(arguments):
@@ -21,9 +21,9 @@ def main(arguments):
     parsed = parser.parse_args(arguments)
     if parsed.out.exists():
         raise UserError(f"--out {parsed.out}: exists already, and is left alone: name a new file, or remove it first")
-    from gluon_madapt.models.parameter_files import write_arrays  # noqa: PLC0415
-    from gluon_madapt.models.torch_files import read_torch_file  # noqa: PLC0415 - takes seconds, a bad flag should not
-    from gluon_madapt.models.torchvision_names import convert  # noqa: PLC0415
+    from gluon_madapt.weights.gluon_files import write_arrays  # noqa: PLC0415
+    from gluon_madapt.weights.torch_files import read_torch_file  # noqa: PLC0415 - takes seconds, a bad flag should not
+    from gluon_madapt.weights.torchvision_names import convert  # noqa: PLC0415
 
     values, counters = convert(parsed.encoder, read_torch_file(parsed.input), str(parsed.input))
     write_arrays(parsed.out, values)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import checkout  # noqa: F401 - first
 
-from gluon_madapt.command import ToolParser, flag_path, run_tool, seed_list
+from gluon_madapt.cli.command import ToolParser, flag_path, run_tool, seed_list
 from gluon_madapt.config import load_experiment
 from gluon_madapt.errors import UserError
-from gluon_madapt.evaluation.tables import over_fewer
+from gluon_madapt.formats import over_fewer
 from gluon_madapt.miniworld import make_miniworld
 from gluon_madapt.report.writing import REPORT, report_of_tables
 from gluon_madapt.reproduction.results import write_table

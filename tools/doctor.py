@@ -4,9 +4,9 @@ import sys
 
 import checkout  # noqa: F401 - first
 
-from gluon_madapt.command import experiment_parser, open_run, run_tool
+from gluon_madapt.cli.command import experiment_parser, open_run, run_tool
 from gluon_madapt.doctor import ERROR, WARNING, examine
-from gluon_madapt.streams import is_read
+from gluon_madapt.system.streams import is_read
 
 
 def main(arguments):

@@ -15,7 +15,7 @@ fail() {
 
 usable() {
     "$1" -c 'import ensurepip, runpy, sys, venv
-sys.exit(runpy.run_path("gluon_madapt/supported.py")["wrong_with_python"]() != "")' 2>/dev/null
+sys.exit(runpy.run_path("gluon_madapt/system/supported.py")["wrong_with_python"]() != "")' 2>/dev/null
 }
 
 find_python() {
@@ -41,7 +41,7 @@ if [ -x "$venv"/bin/python ] && [ "$(cat "$venv"/made-for 2>/dev/null)" = "$want
 fi
 
 python=$(find_python)
-"$python" gluon_madapt/supported.py || exit 2
+"$python" gluon_madapt/system/supported.py || exit 2
 echo "setting up $venv with $python (once; a few hundred megabytes)" >&2
 "$python" -m venv --clear "$venv" || fail "$python -m venv failed"
 "$venv"/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$extras]" ||

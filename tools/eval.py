@@ -2,27 +2,26 @@
 
 import checkout  # noqa: F401 - first
 
-from gluon_madapt.command import experiment_parser, flag_path, open_run, run_tool
+from gluon_madapt.cli.command import experiment_parser, flag_path, open_run, run_tool
 from gluon_madapt.errors import UserError
+from gluon_madapt.evaluation.protocol import in_words, score_stage
 from gluon_madapt.evaluation.tables import score_table
-from gluon_madapt.hashing import sha256
-from gluon_madapt.provenance import code_version, with_this_code
-from gluon_madapt.stages.checkpoint import Checkpoint, network_arrays, write_checkpoint
-from gluon_madapt.stages.named_checkpoints import MODELS, named_checkpoint
-from gluon_madapt.stages.networks import load_any_segmenter
-from gluon_madapt.stages.ownership import refuse_other_scores
-from gluon_madapt.stages.records import write_json
-from gluon_madapt.stages.scoring import in_words, score_stage
-from gluon_madapt.stages.trained import description_of
-
-STAGES = ("source", "adversarial", "retrain")
+from gluon_madapt.files.hashing import sha256
+from gluon_madapt.files.json_files import write_json
+from gluon_madapt.run_layout import SCORES, TRAININGS
+from gluon_madapt.runs.named_checkpoints import MODELS, named_checkpoint
+from gluon_madapt.runs.networks import load_any_segmenter
+from gluon_madapt.runs.ownership import refuse_other_scores
+from gluon_madapt.runs.trained import description_of
+from gluon_madapt.system.provenance import code_version, with_this_code
+from gluon_madapt.training.checkpoint import Checkpoint, network_arrays, write_checkpoint
 
 
 def main(arguments):
     parser = experiment_parser(__doc__, fresh="changes nothing here: scores are always computed anew", rounds=True)
     parser.add_argument(
         "--stage",
-        choices=STAGES,
+        choices=TRAININGS,
         help="the run's checkpoint to score (default: the last stage's); with --checkpoint, whose protocol to score by",
     )
     parser.add_argument(
@@ -47,7 +46,7 @@ def main(arguments):
     stage = parsed.stage or checkpoint.meta["stage"]
     out = parsed.out
     if not (out or parsed.checkpoint):  # of the run's own model: for its report
-        out = run.folder / "scores" / f"{stage}{'_multi_scale' * parsed.multi_scale}.json"
+        out = run.folder / SCORES / f"{stage}{'_multi_scale' * parsed.multi_scale}.json"
     if out:
         refuse_other_scores(out)
     scores = score_stage(run, net, stage, parsed.multi_scale)
@@ -72,7 +71,7 @@ def main(arguments):
 def _checkpoint(parsed, run):
     """Return the checkpoint to score: the one that is named, or the run's."""
     if parsed.checkpoint is None:
-        return run.checkpoint_of(parsed.stage or run.last_stage(STAGES))
+        return run.checkpoint_of(parsed.stage or run.last_stage(TRAININGS))
     return named_checkpoint(parsed.checkpoint, (parsed.stage,) if parsed.stage else MODELS)
 
 

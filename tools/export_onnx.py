@@ -7,10 +7,10 @@ import argparse
 
 import checkout  # noqa: F401 - first
 
-from gluon_madapt.command import ToolParser, flag_path, run_tool
+from gluon_madapt.cli.command import ToolParser, flag_path, run_tool
 from gluon_madapt.errors import UserError
 from gluon_madapt.export.packages import require_packages
-from gluon_madapt.hashing import sha256
+from gluon_madapt.files.hashing import sha256
 
 # Of the image: an encoder's coarsest map is a 32nd of it.
 SHORTEST = 32
@@ -53,7 +53,7 @@ def main(arguments):
 
     from gluon_madapt.export.conversion import OPSET  # noqa: PLC0415
     from gluon_madapt.export.onnx_file import write_onnx  # noqa: PLC0415
-    from gluon_madapt.stages.trained import load_trained  # noqa: PLC0415
+    from gluon_madapt.runs.trained import load_trained  # noqa: PLC0415
 
     height, width = parsed.height, parsed.width
     trained = load_trained(parsed.checkpoint, mx.cpu())

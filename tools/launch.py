@@ -6,9 +6,9 @@ import sys
 
 import checkout  # noqa: F401 - first
 
-from gluon_madapt.command import ToolParser, names, positive, run_tool
+from gluon_madapt.cli.command import ToolParser, names, positive, run_tool
+from gluon_madapt.cli.launcher import launch
 from gluon_madapt.errors import UserError
-from gluon_madapt.launcher import launch
 
 
 def main(arguments):

@@ -4,7 +4,7 @@ import time
 
 import checkout  # noqa: F401 - first
 
-from gluon_madapt.command import ToolParser, flag_path, run_tool
+from gluon_madapt.cli.command import ToolParser, flag_path, run_tool
 from gluon_madapt.miniworld import make_miniworld
 
 

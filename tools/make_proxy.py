@@ -4,10 +4,10 @@ import argparse
 
 import checkout  # noqa: F401 - first
 
-from gluon_madapt.command import experiment_parser, flag_path, open_run, run_tool
+from gluon_madapt.cli.command import experiment_parser, flag_path, open_run, run_tool
 from gluon_madapt.proxies import Shares
+from gluon_madapt.proxy_maps.cache import Shard
 from gluon_madapt.stages import make_proxies
-from gluon_madapt.stages.map_cache import Shard
 
 
 def shard(text):

@@ -5,7 +5,7 @@ import logging
 
 import checkout  # noqa: F401 - first
 
-from gluon_madapt.command import ToolParser, flag_path, positive, run_tool
+from gluon_madapt.cli.command import ToolParser, flag_path, positive, run_tool
 from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.prediction import Predictor
 from gluon_madapt.prediction.batch import predict_all

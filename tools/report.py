@@ -2,7 +2,7 @@
 
 import checkout  # noqa: F401 - first
 
-from gluon_madapt.command import ToolParser, add_set_flag, flag_path, run_tool
+from gluon_madapt.cli.command import ToolParser, add_set_flag, flag_path, run_tool
 from gluon_madapt.errors import UserError
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import checkout  # noqa: F401 - first
 
-from gluon_madapt.command import experiment_parser, flag_path, positive, run_tool, seed_list
+from gluon_madapt.cli.command import experiment_parser, flag_path, positive, run_tool, seed_list
 from gluon_madapt.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -52,7 +52,7 @@ def main(arguments):
     from gluon_madapt.reproduction.results import markdown, write_table  # noqa: PLC0415
     from gluon_madapt.reproduction.rows import CONFIGS  # noqa: PLC0415
     from gluon_madapt.reproduction.table import Reproduction  # noqa: PLC0415
-    from gluon_madapt.stages.ownership import refuse_other_page  # noqa: PLC0415
+    from gluon_madapt.runs.ownership import refuse_other_page  # noqa: PLC0415
 
     configs = options.configs or [ROOT / "configs" / f"{name}.yaml" for name in CONFIGS[options.table]]
     reproduction = Reproduction(

@@ -2,9 +2,9 @@
 
 import checkout  # noqa: F401 - first
 
-from gluon_madapt.command import experiment_parser, flag_path, open_run, run_tool
+from gluon_madapt.cli.command import experiment_parser, flag_path, open_run, run_tool
 from gluon_madapt.errors import UserError
-from gluon_madapt.stages.threshold_picture import draw_thresholds
+from gluon_madapt.report.threshold_figure import draw_thresholds
 
 
 def main(arguments):

@@ -2,7 +2,7 @@
 
 import checkout  # noqa: F401 - first
 
-from gluon_madapt.command import experiment_parser, open_run, run_tool
+from gluon_madapt.cli.command import experiment_parser, open_run, run_tool
 from gluon_madapt.stages import train_adversarial
 
 

@@ -10,8 +10,8 @@ trap 'rm -rf "$folder"' EXIT
 trap 'exit 130' INT TERM
 log=$folder/log
 # The package alone; then, by its tools, all four stages and the evaluation, on a few tiny images.
-tests=(tests/test_installing.py tests/test_command_line.py::test_proxies_follow_the_flags
-    tests/test_command_line.py::test_eval_reads_the_parameter_file_like_the_checkpoint)
+tests=(tests/system/test_installing.py tests/cli/test_command_line.py::test_proxies_follow_the_flags
+    tests/cli/test_command_line.py::test_eval_reads_the_parameter_file_like_the_checkpoint)
 
 find_python() {
     local candidate
@@ -33,7 +33,7 @@ installs() {
 # Each way to begin ends with an error of one line that names this Python's version; pip puts a frame around it.
 is_refused() {
     local found status
-    for way in "env PYTHON=$1 VENV=$folder/venv tools/environment.sh" "$1 gluon_madapt/supported.py" \
+    for way in "env PYTHON=$1 VENV=$folder/venv tools/environment.sh" "$1 gluon_madapt/system/supported.py" \
         "$1 tools/train_source.py" "$folder/venv/bin/python -m pip install --quiet ."; do
         [[ $way == *pip* ]] && "$1" -m venv --clear "$folder"/venv
         found=$($way 2>&1)

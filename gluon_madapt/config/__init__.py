@@ -1,10 +1,21 @@
 """An experiment: every setting typed and checked, read from YAML with a base file and ``--set`` overrides."""
 
 from gluon_madapt.config.files import ConfigError, load_experiment, stated_settings
-from gluon_madapt.config.schema import Adversarial, Data, Experiment, Input, LabelId, Retrain, Source, Training
+from gluon_madapt.config.schema import (
+    Adversarial,
+    Bookkeeping,
+    Data,
+    Experiment,
+    Input,
+    LabelId,
+    Retrain,
+    Source,
+    Training,
+)
 
 __all__ = [
     "Adversarial",
+    "Bookkeeping",
     "ConfigError",
     "Data",
     "Experiment",

@@ -7,9 +7,9 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 from pydantic import ValidationError
 
 from gluon_madapt.config.messages import in_plain_words, shown
+from gluon_madapt.config.paths import given_path
 from gluon_madapt.config.schema import Experiment
 from gluon_madapt.config.yaml_text import ConfigError, parse_yaml
-from gluon_madapt.paths import given_path
 
 _MOST_BYTES = 1 << 20
 # Characters of an override that a message shows.

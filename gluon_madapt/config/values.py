@@ -6,7 +6,7 @@ from typing import Any, Literal, Tuple, Union
 from pydantic import AfterValidator, BeforeValidator, Discriminator, PlainValidator, Tag
 from typing_extensions import Annotated  # typing's, from Python 3.9 on
 
-from gluon_madapt.paths import given_path
+from gluon_madapt.config.paths import given_path
 
 # Whole numbers above are not told apart by floats.
 _EXACT = 2**53

@@ -15,9 +15,9 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tupl
 
 from gluon_madapt.data.image_files import image_size
 from gluon_madapt.errors import UserError
-from gluon_madapt.hashing import sha256
-from gluon_madapt.progress import Progress
-from gluon_madapt.threads import cores, in_threads
+from gluon_madapt.files.hashing import sha256
+from gluon_madapt.system.progress import Progress
+from gluon_madapt.system.threads import cores, in_threads
 
 # Where the memory lies, in place of the user's cache folder.
 FOLDER = "GLUON_MADAPT_CACHE"

@@ -15,7 +15,7 @@ from gluon_madapt.data.label_files import read_label, read_train_ids
 from gluon_madapt.data.layouts import LAYOUTS, Sample, find
 from gluon_madapt.errors import UserError
 from gluon_madapt.labels import KNOWN_IDS, LabelMap
-from gluon_madapt.threads import in_threads
+from gluon_madapt.system.threads import in_threads
 
 _log = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
-from gluon_madapt.atomic import write_atomically
 from gluon_madapt.data.image_headers import NOT_AN_IMAGE, PNG, Header, orientation_of, read_header, reason, upright
 from gluon_madapt.errors import UserError
+from gluon_madapt.files.atomic import write_atomically
 
 # The chunks of a PNG that hold pixels. Of others, libpng may have to say something, on the screen and without a name.
 _PIXELS = (b"IHDR", b"PLTE", b"IDAT", b"IEND")

@@ -13,7 +13,7 @@ from gluon_madapt.config import Input
 from gluon_madapt.data.datasets import Dataset
 from gluon_madapt.data.transforms import normalize, transform
 from gluon_madapt.errors import UserError
-from gluon_madapt.threads import in_threads
+from gluon_madapt.system.threads import in_threads
 
 _log = logging.getLogger(__name__)
 

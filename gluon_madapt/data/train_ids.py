@@ -13,7 +13,7 @@ from gluon_madapt.data.datasets import Dataset
 from gluon_madapt.data.label_files import read_label_ids
 from gluon_madapt.errors import UserError
 from gluon_madapt.labels import IGNORE, class_set
-from gluon_madapt.threads import in_threads
+from gluon_madapt.system.threads import in_threads
 
 _log = logging.getLogger(__name__)
 

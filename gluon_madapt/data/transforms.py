@@ -5,9 +5,9 @@ from typing import Optional, Tuple
 import cv2
 import numpy as np
 
-from gluon_madapt.compiled import compiled
 from gluon_madapt.config import Input
 from gluon_madapt.labels import IGNORE
+from gluon_madapt.system.compiled import compiled
 
 # Of ImageNet, RGB, as the released network expects them.
 MEAN = np.array((0.485, 0.456, 0.406), dtype=np.float32)

@@ -4,18 +4,17 @@ from typing import Iterator
 
 from gluon_madapt.doctor.findings import ERROR, OK, Finding
 from gluon_madapt.doctor.images import examine_images
-from gluon_madapt.doctor.machine import TRAININGS, examine_devices, examine_disk, examine_packages, inputs_of
+from gluon_madapt.doctor.machine import TRAININGS, examine_devices, examine_disk, examine_packages, manifest_inputs
 from gluon_madapt.errors import UserError
-from gluon_madapt.hashing import sha256
-from gluon_madapt.models.weights import load_imagenet
-from gluon_madapt.models.zoo import imagenet_file
+from gluon_madapt.files.hashing import sha256
+from gluon_madapt.run_layout import CACHE, STAGES
+from gluon_madapt.runs.networks import new_segmenter
+from gluon_madapt.runs.ownership import refuse_other_cache, refuse_other_stage
+from gluon_madapt.runs.size_checks import refuse_sizes
 from gluon_madapt.stages import Run
 from gluon_madapt.stages.adversarial import refuse_weights
-from gluon_madapt.stages.map_cache import CACHE
-from gluon_madapt.stages.networks import new_segmenter
-from gluon_madapt.stages.ownership import refuse_other_cache, refuse_other_stage
-from gluon_madapt.stages.run import STAGES
-from gluon_madapt.stages.size_checks import refuse_sizes
+from gluon_madapt.weights.loading import load_imagenet
+from gluon_madapt.weights.zoo import imagenet_file
 
 
 def examine(run: Run, full: bool = False) -> Iterator[Finding]:
@@ -77,8 +76,8 @@ def _examine_trainings(run: Run) -> Iterator[Finding]:
     refuse_weights(run.experiment.adversarial)
     for stage in TRAININGS:
         settings = getattr(run.experiment, stage)
-        run.team.images_per_part(settings)
-        for seen, which in inputs_of(run, stage):
+        run.distributed.images_per_part(settings)
+        for seen, which in manifest_inputs(run, stage):
             try:
                 dataset = run.dataset(which, labelled=False)
             except UserError:  # which is found under data

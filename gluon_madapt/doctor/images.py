@@ -13,9 +13,9 @@ from gluon_madapt.data.train_ids import train_ids_in
 from gluon_madapt.doctor.findings import ERROR, OK, WARNING, Finding
 from gluon_madapt.errors import UserError
 from gluon_madapt.labels import IGNORE
+from gluon_madapt.runs.data_warnings import set_warnings, shared_with_val
 from gluon_madapt.stages import Run
-from gluon_madapt.stages.data_warnings import set_warnings, shared_with_val
-from gluon_madapt.threads import in_threads
+from gluon_madapt.system.threads import in_threads
 
 # How many samples are read where not all of them are, spread evenly over the data set.
 _SAMPLED = 40

@@ -10,13 +10,13 @@ from typing import Iterator, Tuple
 import mxnet as mx
 from packaging.requirements import Requirement
 
-from gluon_madapt import cuda
 from gluon_madapt.config import Input
 from gluon_madapt.doctor.findings import ERROR, OK, WARNING, Finding
 from gluon_madapt.names import check_lengths
+from gluon_madapt.runs.input_sizes import image_count, input_size, own_size
 from gluon_madapt.stages import Run
-from gluon_madapt.stages.input_sizes import image_count, input_size, own_size
-from gluon_madapt.threads import cores
+from gluon_madapt.system import cuda
+from gluon_madapt.system.threads import cores
 
 _GIB = 2**30
 
@@ -84,7 +84,7 @@ def examine_devices(run: Run) -> Iterator[Finding]:
         settings = getattr(run.experiment, stage)
         base, per_megapixel = _MEMORY[run.experiment.model.encoder]
         images = settings.batch_size / number
-        needed = base + per_megapixel * images * sum(_megapixels(run, *one) for one in inputs_of(run, stage))
+        needed = base + per_megapixel * images * sum(_megapixels(run, *one) for one in manifest_inputs(run, stage))
         needed *= number if on_cpu else 1
         text = f"{stage}: about {needed:.1f} GiB for a batch of {settings.batch_size}, and {free:.1f} GiB {whose}"
         if needed > free:
@@ -132,7 +132,7 @@ def _idle_gpu() -> str:
     return "; MXNet sees a GPU that is not used" if mx.context.num_gpus() else ""
 
 
-def inputs_of(run: Run, stage: str) -> Tuple[Tuple[Input, str], ...]:
+def manifest_inputs(run: Run, stage: str) -> Tuple[Tuple[Input, str], ...]:
     """Return how the images of a training are resized, and whether they are the source or the target."""
     settings = getattr(run.experiment, stage)
     if stage == "adversarial":

@@ -7,7 +7,7 @@ import mxnet as mx
 import numpy as np
 from mxnet import nd
 
-from gluon_madapt.models.interpolation import resize_like
+from gluon_madapt.models.bilinear import resize_like
 from gluon_madapt.models.upsampling import probability_blocks
 
 

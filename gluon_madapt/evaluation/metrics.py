@@ -4,8 +4,8 @@ from typing import Sequence
 
 import numpy as np
 
-from gluon_madapt.compiled import compiled
 from gluon_madapt.labels import IGNORE
+from gluon_madapt.system.compiled import compiled
 
 
 class ConfusionMatrix:

@@ -12,12 +12,12 @@ from gluon_madapt.data.transforms import base_size
 from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.evaluation.inference import half_up, mean_probability_blocks
 from gluon_madapt.evaluation.metrics import ConfusionMatrix
-from gluon_madapt.evaluation.tables import over_fewer
+from gluon_madapt.formats import over_fewer
 from gluon_madapt.labels import ClassSet
 from gluon_madapt.models.image_sizes import refuse_size
-from gluon_madapt.progress import Progress
 from gluon_madapt.proxies.pixels import classify
-from gluon_madapt.threads import in_threads
+from gluon_madapt.system.progress import Progress
+from gluon_madapt.system.threads import in_threads
 
 
 def predict_labels(

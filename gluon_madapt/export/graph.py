@@ -9,7 +9,7 @@ from mxnet.gluon import nn
 
 from gluon_madapt.data.transforms import MEAN, STD
 from gluon_madapt.models import Segmenter
-from gluon_madapt.stages.checkpoint import parameter_values
+from gluon_madapt.training.checkpoint import parameter_values
 
 
 class FixedGraph(NamedTuple):

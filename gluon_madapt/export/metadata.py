@@ -8,9 +8,9 @@ from onnx import helper
 from gluon_madapt import __version__
 from gluon_madapt.data.transforms import MEAN, STD
 from gluon_madapt.export.conversion import OPSET
-from gluon_madapt.provenance import code_version
-from gluon_madapt.stages.records import json_text
-from gluon_madapt.stages.trained import TrainedModel
+from gluon_madapt.files.json_files import json_text
+from gluon_madapt.runs.trained import TrainedModel
+from gluon_madapt.system.provenance import code_version
 
 _IMAGE = "RGB image, (1, height, width, 3) uint8, as an image reader returns it: normalisation is inside the graph"
 _LOGITS = "class scores before softmax, (1, classes, height, width) float32"

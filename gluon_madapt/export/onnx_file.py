@@ -5,12 +5,12 @@ from typing import Dict
 
 import onnx
 
-from gluon_madapt.atomic import replace_atomically
 from gluon_madapt.export.check import check
 from gluon_madapt.export.conversion import convert
 from gluon_madapt.export.graph import fixed_graph
 from gluon_madapt.export.metadata import describe
-from gluon_madapt.stages.trained import TrainedModel
+from gluon_madapt.files.atomic import replace_atomically
+from gluon_madapt.runs.trained import TrainedModel
 
 
 def write_onnx(trained: TrainedModel, height: int, width: int, path: Path) -> Dict[str, float]:

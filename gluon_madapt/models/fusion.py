@@ -2,7 +2,7 @@
 
 from mxnet.gluon import HybridBlock, nn
 
-from gluon_madapt.models.interpolation import resize_like
+from gluon_madapt.models.bilinear import resize_like
 
 # The decoder reduces every map to this many channels (P §2.4); F(X) has as many.
 FEATURE_CHANNELS = 128

@@ -6,11 +6,11 @@ from mxnet.gluon import HybridBlock, nn
 from mxnet.gluon.contrib.nn import SyncBatchNorm
 from mxnet.gluon.parameter import ParameterDict
 
+from gluon_madapt.models.bilinear import resize_like
 from gluon_madapt.models.classifier import Classifier
 from gluon_madapt.models.encoders import ENCODERS
 from gluon_madapt.models.fusion import FEATURE_CHANNELS, FusionBlock
 from gluon_madapt.models.inference_graph import InferenceGraph
-from gluon_madapt.models.interpolation import resize_like
 
 # Dilation of the three fusions, coarsest first (released code).
 RATES = (3, 6, 12)

@@ -11,7 +11,7 @@ from typing import Iterator, NamedTuple
 
 import numpy as np
 
-from gluon_madapt.compiled import compiled
+from gluon_madapt.system.compiled import compiled
 
 # Of one block of probabilities: about what the second-level cache of a core holds.
 _BLOCK_BYTES = 1 << 20

@@ -9,14 +9,14 @@ import numpy as np
 
 from gluon_madapt.data.image_files import read_image
 from gluon_madapt.errors import FailureError, UserError
-from gluon_madapt.hashing import sha256
+from gluon_madapt.files.hashing import sha256
 from gluon_madapt.names import check_lengths
 from gluon_madapt.prediction.inputs import Source
 from gluon_madapt.prediction.outputs import Outputs
 from gluon_madapt.prediction.predictor import Prediction, Predictor
 from gluon_madapt.prediction.video import video_facts, video_frames, video_writer
-from gluon_madapt.progress import Progress
-from gluon_madapt.threads import in_threads
+from gluon_madapt.system.progress import Progress
+from gluon_madapt.system.threads import in_threads
 
 _log = logging.getLogger(__name__)
 

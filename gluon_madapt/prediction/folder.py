@@ -7,12 +7,12 @@ import shutil
 from pathlib import Path, PurePath
 from typing import Any, Dict, TextIO
 
-from gluon_madapt.atomic import PARTIAL
 from gluon_madapt.errors import UserError
+from gluon_madapt.files.atomic import PARTIAL
+from gluon_madapt.files.json_files import json_text, read_json, read_log, write_json, write_text
 from gluon_madapt.prediction.inputs import MARK
-from gluon_madapt.provenance import with_this_code
-from gluon_madapt.stages.records import json_text, read_json, read_log, write_json, write_text
-from gluon_madapt.stages.run import move_aside
+from gluon_madapt.runs.run import move_aside
+from gluon_madapt.system.provenance import with_this_code
 
 _LOG, _LOCK = "log.jsonl", ".lock"
 # What `tempfile` calls the folder of a video that is being written.

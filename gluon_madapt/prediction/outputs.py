@@ -6,15 +6,15 @@ from typing import Any, Dict, NamedTuple, Optional, Sequence
 
 import numpy as np
 
-from gluon_madapt.atomic import write_atomically
 from gluon_madapt.data.image_files import read_image, write_png
 from gluon_madapt.errors import UserError
-from gluon_madapt.hashing import sha256 as hash_of_file
+from gluon_madapt.files.atomic import write_atomically
+from gluon_madapt.files.hashing import sha256 as hash_of_file
+from gluon_madapt.files.json_files import write_json
 from gluon_madapt.labels import ClassSet, colourize, encode_ids
 from gluon_madapt.prediction.folder import Folder
 from gluon_madapt.prediction.pictures import draw_legend, overlay
 from gluon_madapt.prediction.predictor import Prediction, Predictor
-from gluon_madapt.stages.records import write_json
 
 TRAIN, CITYSCAPES = "train", "cityscapes"
 _LABELS, _COLOURS, _OVERLAYS, _CONFIDENCE, _TOP_K = "labels", "colours", "overlays", "confidence", "top_k"

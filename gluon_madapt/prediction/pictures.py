@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from gluon_madapt.atomic import write_atomically
+from gluon_madapt.files.atomic import write_atomically
 from gluon_madapt.labels import ClassSet
 from gluon_madapt.names import printable
 

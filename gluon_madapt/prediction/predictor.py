@@ -14,8 +14,8 @@ from gluon_madapt.evaluation import image_probability_blocks
 from gluon_madapt.evaluation.inference import half_up
 from gluon_madapt.models.image_sizes import refuse_size
 from gluon_madapt.proxies.pixels import classify
-from gluon_madapt.stages.devices import contexts_of
-from gluon_madapt.stages.trained import TrainedModel, load_trained
+from gluon_madapt.runs.trained import TrainedModel, load_trained
+from gluon_madapt.system.devices import contexts_of
 
 OWN_SIZE = "own"
 

@@ -10,9 +10,9 @@ from typing import Callable, Iterator, NamedTuple, Tuple
 import cv2
 import numpy as np
 
-from gluon_madapt.atomic import PARTIAL, replace_atomically
 from gluon_madapt.data.image_headers import upright
 from gluon_madapt.errors import UserError
+from gluon_madapt.files.atomic import PARTIAL, replace_atomically
 from gluon_madapt.names import utf8_path
 from gluon_madapt.prediction.display_matrix import orientation_of_video
 

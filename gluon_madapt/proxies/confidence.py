@@ -4,7 +4,7 @@ from typing import Sequence
 
 import numpy as np
 
-from gluon_madapt.compiled import compiled
+from gluon_madapt.system.compiled import compiled
 
 
 def adversarial_confidence(maps: Sequence[np.ndarray]) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import NamedTuple, Tuple
 
 import numpy as np
 
-from gluon_madapt.compiled import compiled
+from gluon_madapt.system.compiled import compiled
 
 LOWER_BITS = 14
 LOWER_BINS = 1 << LOWER_BITS

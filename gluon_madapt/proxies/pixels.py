@@ -4,7 +4,7 @@ from typing import Tuple
 
 import numpy as np
 
-from gluon_madapt.compiled import compiled
+from gluon_madapt.system.compiled import compiled
 
 # Pixels at a time in the loops below: what is written for them stays in the first-level cache.
 _CHUNK = 2048

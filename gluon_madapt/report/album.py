@@ -10,7 +10,7 @@ from typing import Dict, NamedTuple, Union
 import numpy as np
 from PIL import Image
 
-from gluon_madapt.atomic import write_atomically
+from gluon_madapt.files.atomic import write_atomically
 
 # Characters of a picture's name that its file's name has.
 _LONGEST_NAME = 100

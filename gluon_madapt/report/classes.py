@@ -3,7 +3,7 @@
 import statistics
 from typing import List, NamedTuple, Optional, Sequence
 
-from gluon_madapt.evaluation.tables import over_fewer
+from gluon_madapt.formats import over_fewer
 from gluon_madapt.labels import ClassSet
 from gluon_madapt.report.album import Album, Picture
 from gluon_madapt.report.bars import ClassPixels, ClassScores, draw_coverage, draw_iou

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from gluon_madapt.evaluation.tables import over_fewer
+from gluon_madapt.formats import over_fewer
 from gluon_madapt.report.style import COLOURS, DASHES, MUTED, PALE, chart, png_of
 
 _SIZE = (4.2, 2.5)

@@ -10,11 +10,11 @@ from gluon_madapt.errors import UserError
 from gluon_madapt.evaluation import predict_labels
 from gluon_madapt.labels import IGNORE
 from gluon_madapt.report.run_facts import RunFacts
+from gluon_madapt.report.threshold_figure import example_of, stored_maps
 from gluon_madapt.report.thresholds import Example
-from gluon_madapt.stages.map_cache import CACHE
-from gluon_madapt.stages.networks import load_any_segmenter
-from gluon_madapt.stages.run import Run
-from gluon_madapt.stages.threshold_picture import example_of, stored_maps
+from gluon_madapt.run_layout import CACHE
+from gluon_madapt.runs.networks import load_any_segmenter
+from gluon_madapt.runs.run import Run
 
 NUMBER = 4
 

@@ -6,7 +6,7 @@ from typing import Dict, List, Optional
 from gluon_madapt.data import is_same
 from gluon_madapt.data.fingerprints import difference
 from gluon_madapt.report.run_facts import RunFacts
-from gluon_madapt.reproduction.states import fingerprint_of, hash_of
+from gluon_madapt.reproduction.reuse import fingerprint_of, hash_of
 
 
 def outdated(facts: RunFacts) -> List[str]:

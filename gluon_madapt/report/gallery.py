@@ -8,16 +8,16 @@ import numpy as np
 from PIL import Image
 
 from gluon_madapt.errors import UserError
+from gluon_madapt.files.json_files import read_json
 from gluon_madapt.labels import IGNORE, ClassSet
 from gluon_madapt.report.album import Album, Picture
 from gluon_madapt.report.examples import Focused, Segmented, cache_of
 from gluon_madapt.report.painting import paint_confidence, paint_image, paint_labels
 from gluon_madapt.report.run_facts import RunFacts
 from gluon_madapt.report.strips import picture_strip
+from gluon_madapt.report.threshold_figure import draw_thresholds
 from gluon_madapt.report.thresholds import is_drawn_from
-from gluon_madapt.stages.proxies import RECORD
-from gluon_madapt.stages.records import read_json
-from gluon_madapt.stages.threshold_picture import draw_thresholds
+from gluon_madapt.run_layout import PROXY_RECORD
 
 # Drawn along with a report up to so many pixels, which takes seconds; of larger sets on demand.
 _QUICK_PIXELS = 20_000_000
@@ -87,7 +87,7 @@ def thresholds_picture(facts: RunFacts, album: Album) -> Optional[Picture]:
         return None
     folder = facts.stages["proxies"].folder
     drawn = folder / "thresholds.png"
-    if not _is_current(drawn, folder / RECORD):
+    if not _is_current(drawn, folder / PROXY_RECORD):
         if facts.proxies.pixels > _QUICK_PIXELS:
             command = facts.run.command_of("show_thresholds.py")
             raise UserError(f"{drawn}: not drawn, since it takes a while for so many images: {command} draws it")

@@ -3,10 +3,11 @@
 import statistics
 from typing import List, NamedTuple, Optional, Sequence, Tuple
 
-from gluon_madapt.evaluation.tables import over_fewer
+from gluon_madapt.formats import over_fewer
 from gluon_madapt.report.examples import Segmented
-from gluon_madapt.report.run_facts import TRAININGS, RunFacts, StageFacts
+from gluon_madapt.report.run_facts import RunFacts, StageFacts
 from gluon_madapt.report.scored import Scored, before_and_after, scoring_command
+from gluon_madapt.run_layout import TRAININGS
 
 _TITLES = {"source": "1 source", "adversarial": "2 adversarial", "proxies": "3 proxies", "retrain": "4 retrain"}
 

@@ -7,9 +7,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from gluon_madapt.names import printable
-from gluon_madapt.report.origins import versions_here
 from gluon_madapt.report.run_section import RunSection
 from gluon_madapt.report.table_view import TableView
+from gluon_madapt.report.versions import versions_here
 
 _TEMPLATES = Path(__file__).with_name("templates")
 

@@ -5,15 +5,12 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, TypeVar
 
 from gluon_madapt.config import load_experiment
 from gluon_madapt.errors import UserError
+from gluon_madapt.files.json_files import read_json, read_log, read_settings
 from gluon_madapt.names import printable
 from gluon_madapt.report.stored import Metrics, ProxyRecord, read_stored
-from gluon_madapt.stages.checkpoint import read_meta
-from gluon_madapt.stages.proxies import METRICS, RECORD
-from gluon_madapt.stages.records import read_json, read_log, read_settings
-from gluon_madapt.stages.run import CHECKPOINT, STAGES, Run
-
-CONFIG, INPUTS, LOG = "config.yaml", "inputs.json", "log.jsonl"
-TRAININGS = ("source", "adversarial", "retrain")
+from gluon_madapt.run_layout import CHECKPOINT, CONFIG, INPUTS, LOG, METRICS, PROXY_RECORD, STAGES, TRAININGS
+from gluon_madapt.runs.run import Run
+from gluon_madapt.training.checkpoint import read_meta
 
 _Value = TypeVar("_Value")
 
@@ -101,7 +98,7 @@ def facts_of(run: Run) -> RunFacts:
     stages = {stage: _stage_facts(run, stage, problems) for stage in STAGES}
     if stages["adversarial"].folder.parent != run.folder:
         run = Run(run.experiment, run.folder, stages["adversarial"].checkpoint, config=run.config)
-    path = stages["proxies"].folder / RECORD
+    path = stages["proxies"].folder / PROXY_RECORD
     proxies = attempt(problems, lambda: _proxies_of(run, path), None) if path.exists() else None
     return RunFacts(run, stages, proxies, problems)
 

@@ -2,17 +2,19 @@
 
 from typing import List, NamedTuple, Optional, Sequence, Tuple
 
-from gluon_madapt.report import gallery, origins
+from gluon_madapt.report import gallery
+from gluon_madapt.report import versions as origins
 from gluon_madapt.report.album import Album, Picture
 from gluon_madapt.report.classes import Classwise, Named, coverage_by_class, iou_by_class, legend_of
 from gluon_madapt.report.curves import draw_panel, panels_of
 from gluon_madapt.report.examples import focused, segmented
 from gluon_madapt.report.freshness import outdated
 from gluon_madapt.report.overview import Headline, Missing, headlines, stage_rows, what_is_missing, without_labels
-from gluon_madapt.report.run_facts import TRAININGS, RunFacts, facts_of
+from gluon_madapt.report.run_facts import RunFacts, facts_of
 from gluon_madapt.report.scored import Scored, scores_in
 from gluon_madapt.report.stored import ProxyRecord
-from gluon_madapt.stages.run import Run
+from gluon_madapt.run_layout import TRAININGS
+from gluon_madapt.runs.run import Run
 
 
 class RunSection(NamedTuple):
@@ -92,7 +94,7 @@ def run_section(title: str, runs: Sequence[Run], album: Album, wanted: Sequence[
         thresholds=thresholds,
         curves=_curves(every, album),
         settings=origins.settings_of(first),
-        inputs=[row for one in every for row in origins.inputs_of(one)],
+        inputs=[row for one in every for row in origins.manifest_inputs(one)],
         code=[row for one in every for row in origins.code_of(one)],
         problems=[line for one in every for line in one.problems],  # last: all of the above may add to them
     )

@@ -5,14 +5,14 @@ from typing import List, NamedTuple, Optional
 
 from gluon_madapt.data import is_same
 from gluon_madapt.errors import UserError
-from gluon_madapt.evaluation.tables import over_fewer
+from gluon_madapt.evaluation.protocol import in_words
+from gluon_madapt.formats import over_fewer
 from gluon_madapt.report.run_facts import RunFacts, StageFacts
 from gluon_madapt.report.stored import ScoreFile, Scores, read_stored
 from gluon_madapt.reproduction.plan import Step
-from gluon_madapt.reproduction.states import fingerprint_of, scores_of
-from gluon_madapt.stages.proxies import METRICS
-from gluon_madapt.stages.run import Run
-from gluon_madapt.stages.scoring import in_words
+from gluon_madapt.reproduction.reuse import fingerprint_of, scores_of
+from gluon_madapt.run_layout import METRICS
+from gluon_madapt.runs.run import Run
 
 _EXPECTED = "is of another checkpoint, protocol, seed or other images than this run has now: not shown; score it again"
 

@@ -6,7 +6,7 @@ from typing import Any, Dict, List, Optional, Type, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gluon_madapt.errors import UserError
-from gluon_madapt.stages.records import read_json
+from gluon_madapt.files.json_files import read_json
 
 
 class _Stored(BaseModel):
@@ -22,7 +22,7 @@ class Scores(_Stored):
 
 
 class Protocol(_Stored):
-    """How a model was scored; `gluon_madapt.stages.scoring.protocol_of`."""
+    """How a model was scored; `gluon_madapt.evaluation.protocol.protocol_of`."""
 
     stage: str
     val: Optional[str] = None

@@ -3,7 +3,7 @@
 import statistics
 from typing import List, NamedTuple, Optional, Sequence, Tuple
 
-from gluon_madapt.evaluation.tables import over_fewer
+from gluon_madapt.formats import over_fewer
 from gluon_madapt.report.stored import Spread, TableFile, TableRow
 
 _NONE, _NOT_RUN = "–", "not run"

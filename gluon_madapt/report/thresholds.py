@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from gluon_madapt.atomic import write_atomically
+from gluon_madapt.files.atomic import write_atomically
 from gluon_madapt.labels import IGNORE, ClassSet
 from gluon_madapt.report.painting import paint_confidence, paint_image, paint_labels
 from gluon_madapt.report.style import figure_of, png_of

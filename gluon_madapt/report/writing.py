@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import List, NamedTuple, Optional, Sequence
 
 from gluon_madapt.errors import UserError
+from gluon_madapt.files.json_files import write_text
 from gluon_madapt.report.album import Album
 from gluon_madapt.report.examples import check_wanted
 from gluon_madapt.report.page import page
@@ -13,9 +14,8 @@ from gluon_madapt.report.run_section import RunSection, run_section
 from gluon_madapt.report.stored import TableFile, read_stored
 from gluon_madapt.report.table_view import TableView, table_view
 from gluon_madapt.reproduction.table import Reproduction
-from gluon_madapt.stages.ownership import refuse_other_page
-from gluon_madapt.stages.records import write_text
-from gluon_madapt.stages.run import Run
+from gluon_madapt.runs.ownership import refuse_other_page
+from gluon_madapt.runs.run import Run
 
 REPORT = "report.html"
 

@@ -11,23 +11,23 @@ import numpy as np
 from mxnet import nd
 
 from gluon_madapt.evaluation import predict_labels
+from gluon_madapt.evaluation.protocol import protocol_of
 from gluon_madapt.evaluation.tables import text_table
 from gluon_madapt.labels import IGNORE
 from gluon_madapt.models.image_sizes import refuse_size
 from gluon_madapt.proxies import compute_thresholds, label_image
+from gluon_madapt.proxy_maps.cache import StoredMaps
+from gluon_madapt.proxy_maps.scored_maps import scored_blocks
 from gluon_madapt.reproduction.plan import Plan, Step
-from gluon_madapt.reproduction.states import DONE, REFUSED, TO_FINISH, TO_RUN, states_of
+from gluon_madapt.reproduction.reuse import DONE, REFUSED, TO_FINISH, TO_RUN, states_of
+from gluon_madapt.runs.input_sizes import image_count, input_size, own_size
+from gluon_madapt.runs.networks import new_discriminators, new_segmenter
+from gluon_madapt.runs.run import Run
 from gluon_madapt.stages.adversarial import AdversarialStep
-from gluon_madapt.stages.discriminators import DiscriminatorStep
-from gluon_madapt.stages.input_sizes import image_count, input_size, own_size
-from gluon_madapt.stages.map_cache import StoredMaps
-from gluon_madapt.stages.networks import new_discriminators, new_segmenter
+from gluon_madapt.stages.later_rounds import DiscriminatorStep
 from gluon_madapt.stages.proxies import shares_of
-from gluon_madapt.stages.run import Run
-from gluon_madapt.stages.scored_maps import scored_blocks
-from gluon_madapt.stages.scoring import protocol_of
 from gluon_madapt.stages.supervised import SupervisedStep
-from gluon_madapt.stages.team import Part
+from gluon_madapt.training.distributed import Part
 
 _log = logging.getLogger(__name__)
 

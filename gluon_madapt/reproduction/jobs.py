@@ -14,10 +14,10 @@ import time
 from pathlib import Path
 from typing import Callable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
-from gluon_madapt.children import end_of, start, threads_each
 from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.names import printable
-from gluon_madapt.stopping import StopSignals
+from gluon_madapt.system.children import end_of, start, threads_each
+from gluon_madapt.system.stopping import StopSignals
 
 _POLL_SECONDS = 0.2
 

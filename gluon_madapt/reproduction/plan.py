@@ -10,15 +10,15 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 from gluon_madapt.config import Experiment, load_experiment, stated_settings
 from gluon_madapt.reproduction.jobs import Job
 from gluon_madapt.reproduction.rows import Row
-from gluon_madapt.stages.map_cache import CACHE
-from gluon_madapt.stages.ownership import (
+from gluon_madapt.run_layout import CACHE, CHECKPOINT, STAGE_TOOLS, STAGES
+from gluon_madapt.runs.ownership import (
     is_free,
     refuse_other_cache,
     refuse_other_score_folder,
     refuse_other_stage,
 )
+from gluon_madapt.runs.run import Run, move_aside
 from gluon_madapt.stages.proxies import settings_folder, shares_of
-from gluon_madapt.stages.run import CHECKPOINT, STAGE_TOOLS, STAGES, Run, move_aside
 
 # What decides the result of each stage, beside what decides that of the stage before.
 _DECIDES = {

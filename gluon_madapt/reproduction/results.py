@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from gluon_madapt.evaluation.published import published_tables
-from gluon_madapt.evaluation.tables import NOT_RUN, mean_and_deviation, over_fewer, text_table
+from gluon_madapt.evaluation.tables import text_table
+from gluon_madapt.files.json_files import write_json, write_text
+from gluon_madapt.formats import NOT_RUN, mean_and_deviation, over_fewer
 from gluon_madapt.reproduction.rows import PER_CLASS, TITLES, Row
-from gluon_madapt.stages.ownership import refuse_other_table
-from gluon_madapt.stages.records import write_json, write_text
+from gluon_madapt.runs.ownership import refuse_other_table
 
 # Departures from the paper that are listed before it is said how many more there are.
 _LISTED = 8

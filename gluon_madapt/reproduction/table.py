@@ -5,13 +5,13 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
 
 from gluon_madapt.config import load_experiment
 from gluon_madapt.errors import FailureError, UserError
-from gluon_madapt.evaluation.tables import over_fewer
+from gluon_madapt.formats import over_fewer
 from gluon_madapt.reproduction.jobs import Job, run_jobs
 from gluon_madapt.reproduction.plan import Plan, Step
 from gluon_madapt.reproduction.results import Line, Result
+from gluon_madapt.reproduction.reuse import DONE, REFUSED, forget_images, opened, scores_of, states_of
 from gluon_madapt.reproduction.rows import Row, departures, rows_of
-from gluon_madapt.reproduction.states import DONE, REFUSED, forget_images, opened, scores_of, states_of
-from gluon_madapt.stages.run import Run
+from gluon_madapt.runs.run import Run
 
 
 class _Seed(NamedTuple):

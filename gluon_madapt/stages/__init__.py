@@ -1,9 +1,9 @@
 """The paper's four stages, a file each; the bookkeeping that they share is in `loop` and `run`."""
 
+from gluon_madapt.runs.run import Run
 from gluon_madapt.stages.adversarial import train_adversarial
 from gluon_madapt.stages.proxies import make_proxies
 from gluon_madapt.stages.retrain import retrain
-from gluon_madapt.stages.run import Run
 from gluon_madapt.stages.source import train_source
 
 __all__ = ["Run", "make_proxies", "retrain", "train_adversarial", "train_source"]

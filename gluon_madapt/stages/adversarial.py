@@ -11,9 +11,10 @@ from mxnet import autograd, nd
 
 from gluon_madapt.config import Adversarial
 from gluon_madapt.errors import UserError
-from gluon_madapt.hashing import sha256
+from gluon_madapt.evaluation.protocol import scored_along_the_way_on, scorer_along_the_way
+from gluon_madapt.files.hashing import sha256
 from gluon_madapt.models import Discriminator, Segmenter
-from gluon_madapt.models.objectives import (
+from gluon_madapt.models.losses import (
     DomainLoss,
     FeaturePass,
     JointPass,
@@ -21,16 +22,16 @@ from gluon_madapt.models.objectives import (
     SupervisedPass,
     TargetTerm,
 )
-from gluon_madapt.stages.checkpoint import versions_behind
-from gluon_madapt.stages.discriminators import DiscriminatorStep, discriminator_trainers
-from gluon_madapt.stages.input_checks import check_inputs
-from gluon_madapt.stages.labelled_pixels import patience
-from gluon_madapt.stages.loop import Loop
-from gluon_madapt.stages.networks import load_any_segmenter, new_discriminators
-from gluon_madapt.stages.optimizer import segmenter_trainer
-from gluon_madapt.stages.run import Run
-from gluon_madapt.stages.scoring import scored_along_the_way_on, scorer_along_the_way
-from gluon_madapt.stages.team import Losses, Part, Team, sum_of_losses
+from gluon_madapt.runs.input_checks import check_inputs
+from gluon_madapt.runs.labelled_pixels import patience
+from gluon_madapt.runs.networks import load_any_segmenter, new_discriminators
+from gluon_madapt.runs.run import Run
+from gluon_madapt.runs.trained import loop_arguments
+from gluon_madapt.stages.later_rounds import DiscriminatorStep, discriminator_trainers
+from gluon_madapt.training.checkpoint import versions_behind
+from gluon_madapt.training.distributed import Distributed, Losses, Part, sum_of_losses
+from gluon_madapt.training.loop import Loop
+from gluon_madapt.training.optimizer import segmenter_trainer
 
 _log = logging.getLogger(__name__)
 
@@ -53,22 +54,29 @@ def train_adversarial(run: Run) -> None:
     net, _ = load_any_segmenter(run, start)
     discriminators = new_discriminators(run, settings.discriminators, net.mid_channels)
     kind = AdversarialStep if run.number == 1 else DiscriminatorStep
-    step = kind(net, discriminators, settings, run.team)
+    step = kind(net, discriminators, settings, run.distributed)
     score = scorer_along_the_way(run, "adversarial") if run.number == 1 else None
     images = {"source": source.dataset, "target": target.dataset}
-    made_from = {name: dataset.fingerprint for name, dataset in images.items()} if run.team.leads else {}
+    made_from = {name: dataset.fingerprint for name, dataset in images.items()} if run.distributed.is_main else {}
     folder = run.open("adversarial", dict(made_from, checkpoint=sha256(start)))
-    networks = dict(discriminators, segmenter=net)
     facts = {"source_images": len(source.dataset), "skipped": source.dataset.skipped, "images": len(target.dataset)}
-    facts.update(scored_along_the_way_on(run) if score and run.team.leads else {})
-    seen = 2 * source.images_per_iteration
-    versions = versions_behind(start)
-    enough = patience(source) if taught else 0
-    loop = Loop("adversarial", run, folder, settings, networks, step.trainers, seen, facts, score, versions, enough)
+    facts.update(scored_along_the_way_on(run) if score and run.distributed.is_main else {})
+    loop = Loop(
+        "adversarial",
+        **loop_arguments(run, "adversarial", folder),
+        settings=settings,
+        networks=dict(discriminators, segmenter=net),
+        trainers=step.trainers,
+        images=2 * source.images_per_iteration,
+        facts=facts,
+        score=score,
+        versions=versions_behind(start),
+        patience=patience(source) if taught else 0,
+    )
 
     pairs = zip(source.iterations(loop.start, loop.iterations), target.iterations(loop.start, loop.iterations))
     for _, (labelled, unlabelled) in loop.over(pairs):
-        losses = step(list(zip(run.team.divide(labelled), run.team.divide(unlabelled))))
+        losses = step(list(zip(run.distributed.divide(labelled), run.distributed.divide(unlabelled))))
         loop.record(step.learning_rate, losses)
 
 
@@ -104,7 +112,7 @@ class AdversarialStep:
         batch-norm statistics: the control that tells what the adversary adds.
     settings : Adversarial
         The stage's settings.
-    team : Team, optional
+    distributed : Distributed, optional
         The devices and processes that share the work; one CPU by default.
 
     Attributes
@@ -120,20 +128,20 @@ class AdversarialStep:
         net: Segmenter,
         discriminators: Dict[str, Discriminator],
         settings: Adversarial,
-        team: Optional[Team] = None,
+        distributed: Optional[Distributed] = None,
     ):
         self._settings = settings
         self.learning_rate = settings.learning_rate
-        self._team = team or Team()
+        self._distributed = distributed or Distributed()
         self._lambdas = {"D1": settings.lambda_1, "D2": settings.lambda_2}
         self.trainers = {"segmenter": segmenter_trainer(net, settings)}
         self.trainers.update(discriminator_trainers(discriminators, settings))
         # The passes of both domains, one after the other, add up to one gradient; so do those of several batches.
-        self._team.add_up_gradients(net)
+        self._distributed.add_up_gradients(net)
         if settings.accumulate > 1:
-            self._team.add_up_gradients(*discriminators.values())
+            self._distributed.add_up_gradients(*discriminators.values())
 
-        self._joint = JointPass(net, self._team.images_per_part(settings)) if settings.joint_pass else None
+        self._joint = JointPass(net, self._distributed.images_per_part(settings)) if settings.joint_pass else None
         self._supervised, self._features = SupervisedPass(net), FeaturePass(net)
         named = discriminators.items()
         self._domain_losses = {name: DomainLoss(one) for name, one in named}
@@ -158,10 +166,10 @@ class AdversarialStep:
         dict of str to NDArray
             The losses, (1,) each: ``segmentation``, ``adversarial_D1`` (what F receives, unweighted), ``D1``, ...
         """
-        self._team.clear_gradients()
+        self._distributed.clear_gradients()
         losses = [self._differentiate(source, target) for source, target in parts]
         for name, trainer in self.trainers.items():
-            self._team.step(name, trainer)
+            self._distributed.step(name, trainer)
         return sum_of_losses(losses)
 
     def _differentiate(self, source: Part, target: Part) -> Losses:

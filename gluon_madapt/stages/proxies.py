@@ -13,23 +13,22 @@ import numpy as np
 from gluon_madapt.config import Experiment, Input
 from gluon_madapt.data import Dataset
 from gluon_madapt.errors import FailureError, UserError
-from gluon_madapt.hashing import sha256
-from gluon_madapt.provenance import with_this_code
+from gluon_madapt.files.hashing import sha256
+from gluon_madapt.files.json_files import read_json, write_json
 from gluon_madapt.proxies import Shares, Thresholds
-from gluon_madapt.stages.checkpoint import versions_behind
-from gluon_madapt.stages.input_checks import check_inputs
-from gluon_madapt.stages.map_cache import CACHE, MapCache, Shard
-from gluon_madapt.stages.network_pass import network_pass, open_cache
-from gluon_madapt.stages.ownership import refuse_other_cache
-from gluon_madapt.stages.proxy_inputs import check_names, readable_target, truth_of
-from gluon_madapt.stages.proxy_labels import LABELS, Labelling, Truth, audit_labels, label_all
-from gluon_madapt.stages.records import read_json, write_json
-from gluon_madapt.stages.run import Run
-from gluon_madapt.stages.size_checks import refuse_sizes
-from gluon_madapt.stages.threshold_scans import SavedSearch, find_thresholds
+from gluon_madapt.proxy_maps.cache import MapCache, Shard
+from gluon_madapt.proxy_maps.inputs import check_names, readable_target, truth_of
+from gluon_madapt.proxy_maps.labelling import Labelling, Truth, audit_labels, label_all
+from gluon_madapt.proxy_maps.network_pass import network_pass, open_cache
+from gluon_madapt.proxy_maps.threshold_search import SavedSearch, find_thresholds
+from gluon_madapt.run_layout import CACHE, METRICS, PROXY_LABELS, PROXY_RECORD
+from gluon_madapt.runs.input_checks import check_inputs
+from gluon_madapt.runs.ownership import refuse_other_cache
+from gluon_madapt.runs.run import Run
+from gluon_madapt.runs.size_checks import refuse_sizes
+from gluon_madapt.system.provenance import with_this_code
+from gluon_madapt.training.checkpoint import versions_behind
 
-METRICS = "metrics.json"
-RECORD = "proxies.json"
 _SEARCH = "search.npz"
 
 _log = logging.getLogger(__name__)
@@ -115,8 +114,8 @@ def make_proxies(
     empty = [one for one in made if not read_json(one.record)["share_labelled"]]
     if empty:
         raise FailureError(
-            f"{empty[0].labelling.folder / LABELS}: no pixel of any image got a proxy, so stage 4 has nothing to learn "
-            "from: higher p1 and p2 keep more"
+            f"{empty[0].labelling.folder / PROXY_LABELS}: no pixel of any image got a proxy, so stage 4 has nothing to "
+            "learn from: higher p1 and p2 keep more"
         )
 
 
@@ -134,7 +133,7 @@ class _Made(NamedTuple):
 
     @property
     def record(self) -> Path:
-        return self.labelling.folder / RECORD
+        return self.labelling.folder / PROXY_RECORD
 
     @property
     def search(self) -> Path:
@@ -246,7 +245,8 @@ def _warn(run: Run, found: Thresholds) -> None:
 
 def _in_words(made: _Made) -> str:
     record = read_json(made.record)
-    text = f"proxies: {100 * record['share_labelled']:.1f}% of all pixels labelled, in {made.labelling.folder / LABELS}"
+    share, where = 100 * record["share_labelled"], made.labelling.folder / PROXY_LABELS
+    text = f"proxies: {share:.1f}% of all pixels labelled, in {where}"
     for group, found in record.get("audit", {}).items():
         if found["pixels"]:
             text += f"; {group.replace('_', ' ')} {100 * found['accuracy']:.1f}% right"

@@ -4,15 +4,15 @@ from typing import Tuple
 
 from gluon_madapt.data import Dataset, proxy_dataset
 from gluon_madapt.errors import UserError
-from gluon_madapt.hashing import sha256
+from gluon_madapt.files.hashing import sha256
+from gluon_madapt.files.json_files import read_json
 from gluon_madapt.models import Segmenter
-from gluon_madapt.stages.input_checks import check_inputs
-from gluon_madapt.stages.labelled_pixels import check_labels
-from gluon_madapt.stages.networks import imagenet_segmenter, load_any_segmenter, new_segmenter
-from gluon_madapt.stages.proxies import LABELS, METRICS
-from gluon_madapt.stages.proxy_labels import Labelling
-from gluon_madapt.stages.records import read_json
-from gluon_madapt.stages.run import Run
+from gluon_madapt.proxy_maps.labelling import Labelling
+from gluon_madapt.run_layout import METRICS, PROXY_LABELS
+from gluon_madapt.runs.input_checks import check_inputs
+from gluon_madapt.runs.labelled_pixels import check_labels
+from gluon_madapt.runs.networks import imagenet_segmenter, load_any_segmenter, new_segmenter
+from gluon_madapt.runs.run import Run
 from gluon_madapt.stages.supervised import train_supervised
 
 
@@ -25,7 +25,7 @@ def retrain(run: Run) -> None:
     made = run.folder / "proxies" / METRICS
     if not made.is_file():
         raise UserError(f"{made}: missing, so there are no proxy labels yet: make them with {run.command('proxies')}")
-    labels, metrics = run.folder / "proxies" / LABELS, read_json(made)
+    labels, metrics = run.folder / "proxies" / PROXY_LABELS, read_json(made)
     target = run.dataset("target", labelled=False).without(metrics.get("left_out", ()))
     proxies = proxy_dataset(target, labels, len(run.classes))
     loader = run.loader_of(proxies, "retrain/target", settings.input, settings, labelled=True)
@@ -37,7 +37,7 @@ def retrain(run: Run) -> None:
         raise UserError(
             f"{made}: does not say what labels were made: make them anew with {run.command('proxies')} --fresh"
         )
-    if run.team.leads:
+    if run.distributed.is_main:
         _check_proxies(run, target, metrics["labels_sha256"])
     inputs = {"proxies": metrics["labels_sha256"], "start": start}
     train_supervised("retrain", run, net, settings, loader, target, inputs, metrics.get("code", ()))

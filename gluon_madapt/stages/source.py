@@ -1,8 +1,8 @@
 """Stage 1: supervised training on the source domain (P §3.2)."""
 
-from gluon_madapt.stages.input_checks import check_inputs
-from gluon_madapt.stages.networks import imagenet_segmenter
-from gluon_madapt.stages.run import Run
+from gluon_madapt.runs.input_checks import check_inputs
+from gluon_madapt.runs.networks import imagenet_segmenter
+from gluon_madapt.runs.run import Run
 from gluon_madapt.stages.supervised import train_supervised
 
 

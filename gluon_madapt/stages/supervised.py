@@ -6,14 +6,15 @@ from mxnet import autograd
 
 from gluon_madapt.config import Retrain, Source
 from gluon_madapt.data import Dataset, Loader
+from gluon_madapt.evaluation.protocol import scored_along_the_way_on, scorer_along_the_way
 from gluon_madapt.models import Segmenter
-from gluon_madapt.models.objectives import SupervisedPass
-from gluon_madapt.stages.labelled_pixels import patience
-from gluon_madapt.stages.loop import Loop
-from gluon_madapt.stages.optimizer import poly_learning_rate, segmenter_trainer
-from gluon_madapt.stages.run import Run
-from gluon_madapt.stages.scoring import scored_along_the_way_on, scorer_along_the_way
-from gluon_madapt.stages.team import Losses, Part, Team, sum_of_losses
+from gluon_madapt.models.losses import SupervisedPass
+from gluon_madapt.runs.labelled_pixels import patience
+from gluon_madapt.runs.run import Run
+from gluon_madapt.runs.trained import loop_arguments
+from gluon_madapt.training.distributed import Distributed, Losses, Part, sum_of_losses
+from gluon_madapt.training.loop import Loop
+from gluon_madapt.training.optimizer import poly_learning_rate, segmenter_trainer
 
 
 def train_supervised(
@@ -32,16 +33,26 @@ def train_supervised(
     labels came from; ``versions`` says what versions of the code are behind them.
     """
     score = scorer_along_the_way(run, stage)
-    folder = run.open(stage, dict(inputs, images=images.fingerprint) if run.team.leads else {})
-    step = SupervisedStep(net, settings, run.team)
+    folder = run.open(stage, dict(inputs, images=images.fingerprint) if run.distributed.is_main else {})
+    step = SupervisedStep(net, settings, run.distributed)
     facts = {"images": len(loader.dataset), "skipped": loader.dataset.skipped}
-    facts.update(scored_along_the_way_on(run) if run.team.leads else {})
-    networks, seen = {"segmenter": net}, loader.images_per_iteration
-    loop = Loop(stage, run, folder, settings, networks, step.trainers, seen, facts, score, versions, patience(loader))
+    facts.update(scored_along_the_way_on(run) if run.distributed.is_main else {})
+    loop = Loop(
+        stage,
+        **loop_arguments(run, stage, folder),
+        settings=settings,
+        networks={"segmenter": net},
+        trainers=step.trainers,
+        images=loader.images_per_iteration,
+        facts=facts,
+        score=score,
+        versions=versions,
+        patience=patience(loader),
+    )
 
     for iteration, batches in loop.over(loader.iterations(loop.start, loop.iterations)):
         rate = poly_learning_rate(settings.learning_rate, settings.poly_power, iteration, loop.iterations)
-        loop.record(rate, step(run.team.divide(batches), rate))
+        loop.record(rate, step(run.distributed.divide(batches), rate))
 
 
 class SupervisedStep:
@@ -53,7 +64,7 @@ class SupervisedStep:
         F and C.
     settings : Source or Retrain
         The stage's settings.
-    team : Team, optional
+    distributed : Distributed, optional
         The devices and processes that share the work; one CPU by default.
 
     Attributes
@@ -62,20 +73,20 @@ class SupervisedStep:
         The optimiser, under "segmenter".
     """
 
-    def __init__(self, net: Segmenter, settings: Union[Source, Retrain], team: Optional[Team] = None):
-        self._team = team or Team()
+    def __init__(self, net: Segmenter, settings: Union[Source, Retrain], distributed: Optional[Distributed] = None):
+        self._distributed = distributed or Distributed()
         self._supervised = SupervisedPass(net)
         self._supervised.hybridize(static_alloc=True, static_shape=True)
         self.trainers = {"segmenter": segmenter_trainer(net, settings)}
         if settings.accumulate > 1:
-            self._team.add_up_gradients(net)
+            self._distributed.add_up_gradients(net)
 
     def __call__(self, parts: Sequence[Part], learning_rate: float) -> Losses:
         """Update F and C once, by all labelled parts; return the loss, ``segmentation``, (1,)."""
-        self._team.clear_gradients()
+        self._distributed.clear_gradients()
         losses = [self._differentiate(part) for part in parts]
         self.trainers["segmenter"].set_learning_rate(learning_rate)
-        self._team.step("segmenter", self.trainers["segmenter"])
+        self._distributed.step("segmenter", self.trainers["segmenter"])
         return sum_of_losses(losses)
 
     def _differentiate(self, part: Part) -> Losses:

@@ -1,0 +1,45 @@
+"""How numbers are written, wherever they are printed, logged or laid out."""
+
+import statistics
+from typing import Iterable, Mapping, Optional, Sequence
+
+from gluon_madapt.labels import class_set
+
+NOT_RUN = "not run"
+_NAMES_13 = tuple(class_set(16).names[train_id] for train_id in class_set(16).subset_13)
+
+
+def over_fewer(ious: Iterable[Mapping[str, Optional[float]]], key: str = "miou") -> str:
+    """Say over how many classes a mean is: " over 15 of 19 classes"; nothing where it is over all of them.
+
+    Parameters
+    ----------
+    ious : iterable of mappings
+        The IoU per class of each score behind the mean, None where a class is absent.
+    key : str
+        The mean: "miou", or "miou13", which is over 13 classes.
+    """
+    counts, of = set(), 0
+    for iou in ious:
+        names = _NAMES_13 if key == "miou13" else tuple(iou)
+        counts.add(sum(iou.get(name) is not None for name in names))
+        of = max(of, len(names))
+    if counts <= {of}:
+        return ""
+    return f" over {' to '.join(str(one) for one in sorted({min(counts), max(counts)}))} of {of} classes"
+
+
+def mean_and_deviation(values: Sequence[float], of: int) -> str:
+    """Return "36.2 ± 0.5", with the sample standard deviation of two values or more, or "not run".
+
+    ``of`` is the number of seeds; "(2 of 3 seeds)" follows where some were not run.
+    """
+    if not values:
+        return NOT_RUN
+    text = f"{statistics.mean(values):.1f}" + (f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else "")
+    return text if len(values) == of else f"{text} ({len(values)} of {of} seeds)"
+
+
+def images_per_second(rate: float) -> str:
+    """Return a rate as text, in three digits."""
+    return f"{rate:.0f} images/s" if rate >= 100 else f"{rate:#.3g} images/s"

@@ -1,0 +1,132 @@
+"""The one pass of the networks over the target images that proxies of any p1 and p2 are made from."""
+
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Dict, Optional, Tuple
+
+import mxnet as mx
+import numpy as np
+from mxnet import nd
+
+from gluon_madapt.data import Dataset, normalize, resize_image
+from gluon_madapt.errors import FailureError, UserError
+from gluon_madapt.evaluation.adabn import refresh_on_target, refreshing
+from gluon_madapt.models import Discriminator, Segmenter
+from gluon_madapt.proxy_maps.cache import MapCache, Shard, StoredMaps
+from gluon_madapt.runs.networks import load_any_segmenter, new_discriminators
+from gluon_madapt.runs.run import Run
+from gluon_madapt.system.progress import Progress
+from gluon_madapt.system.threads import in_threads
+from gluon_madapt.training.checkpoint import load_network, stored_networks
+
+DISCRIMINATORS = ("D1", "D2")
+
+
+def open_cache(run: Run, start: Path, target: Dataset, folder: Path, inputs: dict) -> MapCache:
+    """Name what the pass of a checkpoint over the target images keeps, or is to keep, in a folder.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    start : Path
+        The checkpoint.
+    target : Dataset
+        The images.
+    folder : Path
+        Where the maps lie.
+    inputs : dict of str to str
+        The hash of the checkpoint and the fingerprint of the images.
+    """
+    experiment = run.experiment
+    made_from = dict(
+        inputs,
+        encoder=experiment.model.encoder,
+        classes=len(run.classes),
+        size=experiment.proxies.size and list(experiment.proxies.size),
+        discriminators=[name for name in DISCRIMINATORS if name in stored_networks(start)],
+    )
+    if experiment.proxies.refresh:
+        made_from["refresh"] = refreshing(run, experiment.proxies.refresh)
+    return MapCache(folder, [sample.name for sample in target.samples], made_from)
+
+
+def network_pass(
+    run: Run, start: Path, target: Dataset, cache: MapCache, shard: Optional[Shard] = None, restart: bool = False
+) -> None:
+    """Run the networks on every image, or every one of a shard, that has no stored maps yet, or on all to ``restart``.
+
+    Raises
+    ------
+    UserError
+        If the folder holds maps of other inputs, or another process is at work on the same shard.
+    FailureError
+        If what the network returns is not finite.
+    """
+    if cache.complete and not restart:
+        with suppress(UserError):  # what cannot be written can be read
+            cache.record()
+        return
+    shard = shard or Shard()
+    with cache.writing(shard, run.fresh, restart):
+        missing, total = cache.missing(shard), len(cache.places(shard))
+        if not missing:
+            return
+        networks = load_networks(run, start, run.experiment.proxies.refresh)
+        # Images are read ahead of the network.
+        threads = run.experiment.data.threads
+        images = in_threads(lambda index: _input(run, target, index), missing, threads, ahead=threads)
+        with Progress("proxies: network pass", total, total - len(missing)) as progress, closing(images):
+            for index, (image, size) in zip(missing, images):
+                maps = networks.maps(image, size)
+                if not all(np.isfinite(one).all() for one in (maps.logits, *maps.discriminators)):
+                    raise FailureError(f"{target.samples[index].image}: what {start} returns for it is not finite")
+                cache.write(index, maps, shard)
+                progress.one_more()
+
+
+def _input(run: Run, target: Dataset, index: int) -> Tuple[np.ndarray, Tuple[int, int]]:
+    """Return an image as the network sees it, (3, h, w) float32, and its own (height, width)."""
+    image = target.image(index)
+    seen = resize_image(image, run.experiment.proxies.size or image.shape[1::-1])
+    return normalize(seen), image.shape[:2]
+
+
+def load_networks(run: Run, start: Path, refresh: int = 0) -> "Networks":
+    """Load the networks of a checkpoint; re-estimate batch-norm statistics on ``refresh`` batches of target images."""
+    net, checkpoint = load_any_segmenter(run, start)
+    if refresh:
+        refresh_on_target(run, net, refresh)
+    names = [name for name in DISCRIMINATORS if checkpoint.has(name)]
+    discriminators = new_discriminators(run, len(names), net.mid_channels)
+    for name, discriminator in discriminators.items():
+        load_network(checkpoint, name, discriminator, start)
+    return Networks(run, net, discriminators)
+
+
+class Networks:
+    """A segmenter and its discriminators, compiled for images of one size.
+
+    Parameters
+    ----------
+    run : Run
+        The run, for its device.
+    net : Segmenter
+        The segmenter.
+    discriminators : dict of str to Discriminator
+        "D1", "D2", both or neither.
+    """
+
+    def __init__(self, run: Run, net: Segmenter, discriminators: Dict[str, Discriminator]):
+        self._context: mx.Context = run.context
+        self._net, self._discriminators = net, discriminators
+        net.compile_for_inference()
+        for discriminator in discriminators.values():
+            discriminator.hybridize(static_alloc=True)
+
+    def maps(self, image: np.ndarray, size: Tuple[int, int]) -> StoredMaps:
+        """Return what there is to keep of a normalised image, (3, h, w) float32, of a (height, width) of its own."""
+        logits, feature, mid = self._net.quarter(nd.array(image[None], ctx=self._context))
+        seen = {"D1": feature, "D2": mid}
+        source = [nd.sigmoid(discriminator(seen[name])) for name, discriminator in self._discriminators.items()]
+        return StoredMaps(size, [one[0, 0].asnumpy() for one in source], logits[0].asnumpy())

@@ -1,0 +1,185 @@
+"""What there is already of a plan's steps.
+
+Only that counts which the same settings, the same images and the stages before it, as they are now, would make again.
+Images that are not there cannot be compared, and are taken for the same.
+"""
+
+import logging
+from pathlib import Path
+from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple
+
+from gluon_madapt.data import Dataset, is_same
+from gluon_madapt.data.contents import digests
+from gluon_madapt.errors import UserError
+from gluon_madapt.evaluation.protocol import protocol_of
+from gluon_madapt.files.json_files import read_json
+from gluon_madapt.reproduction.plan import Plan, Step
+from gluon_madapt.run_layout import CHECKPOINT, METRICS
+from gluon_madapt.runs.manifest import has_manifest
+from gluon_madapt.runs.ownership import refuse_other_stage
+from gluon_madapt.runs.run import Run
+from gluon_madapt.training.checkpoint import previous_checkpoint
+
+DONE, TO_FINISH, TO_RUN, REFUSED = "done", "to finish", "to run", "refused"
+
+_log = logging.getLogger(__name__)
+
+_opened: Dict[Tuple, Optional[Dataset]] = {}
+_fingerprints: Dict[Tuple, Optional[str]] = {}
+
+
+class State(NamedTuple):
+    """``kind`` is one of the above, ``iterations`` those that are done of a training, ``why`` what is refused."""
+
+    kind: str
+    iterations: int = 0
+    why: str = ""
+
+
+def states_of(plan: Plan) -> Dict[str, State]:
+    """Return the state of each step, by name; a stage is refused that was made otherwise than it would be now."""
+    states: Dict[str, State] = {}
+    forget_images()
+    for step in plan.steps.values():
+        ready = all(states[name].kind == DONE for name in step.needs)
+        try:
+            state = _state(plan, step, ready)
+        except UserError as error:
+            state = State(REFUSED, why=str(error))
+        states[step.name] = State(TO_RUN) if state.kind == DONE and not ready else state
+    return states
+
+
+def scores_of(step: Step) -> Optional[Dict]:
+    """Return what a scoring left; None if it is of another checkpoint, protocol or seed, or of other images."""
+    if not (step.scores.exists() and step.checkpoint.exists()):
+        return None
+    try:
+        scores = read_json(step.scores)
+    except UserError:  # damaged: to be scored again
+        return None
+    run = step.run
+    expected = {
+        "checkpoint_sha256": hash_of(step.checkpoint),
+        "protocol": protocol_of(run, step.stage, step.multi_scale),
+        "seed": run.experiment.seed,
+    }
+    images = {"val": fingerprint_of(run, "val")}
+    if run.experiment.evaluation.refresh:
+        images["target"] = fingerprint_of(run, "target")
+    known = {key: value for key, value in images.items() if value is not None}
+    made_from = scores.get("made_from", {})
+    same = expected.items() <= scores.items() and all(is_same(made_from.get(key), known[key]) for key in known)
+    return scores if same and list(scores.get("iou", ())) == list(run.classes.names) else None
+
+
+def forget_images() -> None:
+    """Have images looked at again: days may have passed."""
+    _opened.clear()
+    _fingerprints.clear()
+
+
+def fingerprint_of(run: Run, which: str, left_out: Sequence[str] = ()) -> Optional[str]:
+    """Return the fingerprint of the source, target or val images as the stages see them; None if there are none."""
+    key = (*_key(run, which), *left_out)
+    if key not in _fingerprints:  # looked at once, however many steps are made from them
+        dataset = opened(run, which)
+        _fingerprints[key] = dataset and dataset.without(left_out).fingerprint
+    return _fingerprints[key]
+
+
+def opened(run: Run, which: str) -> Optional[Dataset]:
+    """Return the source, target or val images as the stages see them, none of which is read; None if there are none."""
+    key = _key(run, which)
+    if key not in _opened:
+        try:
+            _opened[key] = run.dataset(which, labelled=which != "target")
+        except UserError:
+            _opened[key] = None
+    return _opened[key]
+
+
+def _key(run: Run, which: str) -> Tuple:
+    data = getattr(run.experiment.data, which)
+    return (which, data and data.model_dump_json(), repr(run.experiment.classes))
+
+
+def _state(plan: Plan, step: Step, ready: bool) -> State:
+    if step.scores:
+        return State(DONE if scores_of(step) else TO_RUN)
+    folder = step.run.folder / step.stage
+    refuse_other_stage(folder)
+    begun = has_manifest(folder)  # otherwise there is nothing to compare, and no image need be read
+    changes = step.run.changes(step.stage, _inputs(plan, step) if ready and begun else {})
+    if changes:
+        raise UserError(
+            f"{folder}: was made otherwise ({'; '.join(changes)}): move that folder away to have it made anew, "
+            "give --fresh to start over with all of this, or take another --run-dir"
+        )
+    if step.stage == "proxies":
+        return State(DONE if (folder / METRICS).exists() else TO_RUN)
+    if not (folder / CHECKPOINT).exists():
+        return State(TO_RUN)
+    try:
+        done, iterations = step.run.progress(step.stage)
+    except UserError as error:
+        if not previous_checkpoint(folder / CHECKPOINT).exists():
+            raise
+        _log.warning("%s: the stage goes on from the one before", error)
+        return State(TO_RUN)
+    return State(DONE if done >= iterations else TO_FINISH, done)
+
+
+def _inputs(plan: Plan, step: Step) -> Dict[str, str]:
+    """Return what the stage would be made from now, as far as that is known."""
+    inputs = {}
+    if step.stage == "source":
+        inputs = {"images": fingerprint_of(step.run, "source"), "weights": _weights_of(step.run)}
+    else:
+        before = plan.steps[step.needs[0]]
+        made = _made_proxies(before.run if step.stage == "retrain" else step.run)
+        left_out = made.get("left_out", ()) if step.stage != "adversarial" else ()
+        target = fingerprint_of(step.run, "target", left_out)
+        if step.stage == "retrain":
+            inputs = {"proxies": made.get("labels_sha256"), "images": target, "start": _start_of(plan, step)}
+        else:
+            inputs = {"checkpoint": hash_of(before.run.folder / before.stage / CHECKPOINT)}
+            names = {"adversarial": "target", "proxies": "images"}
+            inputs[names[step.stage]] = target
+            if step.stage == "adversarial":
+                inputs["source"] = fingerprint_of(step.run, "source")
+    return {key: value for key, value in inputs.items() if value is not None}
+
+
+def _weights_of(run: Run) -> Optional[str]:
+    """Return the hash of the weights that an encoder starts from; None where they are not there, or fetched."""
+    weights = run.experiment.model.weights
+    if weights == "none":
+        return "none"
+    return hash_of(Path(weights)) if Path(weights).is_file() else None
+
+
+def _start_of(plan: Plan, step: Step) -> Optional[str]:
+    """Return the hash of the weights that stage 4 starts from, as far as that is known."""
+    init = step.run.experiment.retrain.init
+    if step.run.number > 1:
+        return None
+    if init == "imagenet":
+        return _weights_of(step.run)
+    if init == "none":
+        return "none"
+    while step.stage != "source":
+        step = plan.steps[step.needs[0]]
+    path = step.run.folder / step.stage / CHECKPOINT
+    return hash_of(path) if path.is_file() else None
+
+
+def _made_proxies(run: Run) -> Dict[str, Any]:
+    """Return what a run's stage 3 says of what it has made; nothing if it has not."""
+    metrics = run.folder / "proxies" / METRICS
+    return read_json(metrics) if metrics.exists() else {}
+
+
+def hash_of(path: Path) -> Optional[str]:
+    """Return the SHA-256 of a file that many steps share, read once while it stays as it is."""
+    return digests([path])[0]

@@ -1,0 +1,21 @@
+"""Names the stages, and the files and folders of a run."""
+
+# In the order of the paper (P §2 and §3.2); each has a folder of its name in the run folder.
+STAGES = ("source", "adversarial", "proxies", "retrain")
+STAGE_TOOLS = {
+    "source": "train_source.py",
+    "adversarial": "train_adv.py",
+    "proxies": "make_proxy.py",
+    "retrain": "train_proxy.py",
+}
+# The stages that leave a network.
+TRAININGS = ("source", "adversarial", "retrain")
+
+# In the folder of a stage: its resolved settings, what it was made from, what came out, and how it went.
+CONFIG, INPUTS, METRICS, LOG = "config.yaml", "inputs.json", "metrics.json", "log.jsonl"
+# Of a training: all it needs to continue, the finished network in Gluon's format, TensorBoard's event files.
+CHECKPOINT, PARAMETERS, EVENTS = "checkpoint.npz", "segmenter.params", "tensorboard"
+# Of stage 3: thresholds and counts, and the proxy labels.
+PROXY_RECORD, PROXY_LABELS = "proxies.json", "labels"
+# In the run folder: the maps of the network pass, what was scored, tables.
+CACHE, SCORES, TABLES = "cache", "scores", "tables"

@@ -1,0 +1,65 @@
+"""With what settings and from what a stage was begun, and in what that differs from what it would be begun with now."""
+
+from pathlib import Path
+from typing import Any, Dict, List, Sequence
+
+from gluon_madapt.config import Experiment
+from gluon_madapt.data.fingerprints import difference, is_same
+from gluon_madapt.files.json_files import read_json, read_settings, write_json, write_text
+from gluon_madapt.run_layout import CONFIG, INPUTS
+
+
+def write_manifest(folder: Path, experiment: Experiment, inputs: Dict[str, str]) -> None:
+    """Write the resolved config, and what a stage is made from, to its folder."""
+    write_text(folder / CONFIG, experiment.to_yaml())
+    write_json(folder / INPUTS, inputs)  # last: it marks a stage that was begun
+
+
+def has_manifest(folder: Path) -> bool:
+    """Tell whether a stage was begun in a folder."""
+    return (folder / INPUTS).exists()
+
+
+def manifest_inputs(folder: Path) -> Dict[str, str]:
+    """Return what a stage that was begun in a folder is made from."""
+    return read_json(folder / INPUTS)
+
+
+def changes_since(folder: Path, experiment: Experiment, sections: Sequence[str], inputs: Dict[str, str]) -> List[str]:
+    """Name the settings, of some sections of a config, and the inputs in which a stage that was begun differs from now.
+
+    Raises
+    ------
+    UserError
+        If what was written down cannot be read.
+    """
+    before = read_settings(folder / CONFIG) if sections else {}
+    now = experiment.model_dump(mode="json")
+    stated = experiment.model_dump(mode="json", exclude_defaults=True)
+    changes: List[str] = []
+    for section in sections:
+        changes += _differences(section, before.get(section), now[section], stated.get(section))
+    made_from = {"workers": "1", **manifest_inputs(folder)}
+    for name, value in inputs.items():
+        if not is_same(made_from.get(name), value):
+            words = difference(made_from.get(name), value)
+            changes.append(_change(f"made from.{name}", made_from.get(name), value) + f" ({words})" * bool(words))
+    return changes
+
+
+def _differences(key: str, before: Any, now: Any, stated: Any) -> List[str]:
+    """Name what differs; ``stated`` is ``now`` without what has its default value.
+
+    A setting that an older version did not know counts as having had its default.
+    """
+    if isinstance(before, dict) and isinstance(now, dict):
+        stated = stated or {}
+        known = [name for name in now if name in before or name in stated]
+        names = known + [name for name in before if name not in now]
+        found = [_differences(f"{key}.{one}", before.get(one), now.get(one), stated.get(one)) for one in names]
+        return [line for lines in found for line in lines]
+    return [] if before == now else [_change(key, before, now)]
+
+
+def _change(key: str, before: Any, now: Any) -> str:
+    return f"{key} was {before}, now {now}"

@@ -1,0 +1,286 @@
+"""What every training does besides learning: schedule, progress, logging, scores along the way, checkpoints, resume."""
+
+import logging
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterable, Iterator, Optional, Sequence, Tuple
+
+from mxnet.gluon import HybridBlock, Trainer
+
+from gluon_madapt.config import Bookkeeping, Training
+from gluon_madapt.data import every_batch
+from gluon_madapt.errors import FailureError, UserError
+from gluon_madapt.files.json_files import write_json
+from gluon_madapt.run_layout import CHECKPOINT, METRICS, PARAMETERS
+from gluon_madapt.system.progress import Progress
+from gluon_madapt.system.provenance import with_this_code
+from gluon_madapt.system.stopping import StopSignals
+from gluon_madapt.training.checkpoint import parameter_values
+from gluon_madapt.training.distributed import Distributed, Losses
+from gluon_madapt.training.logger import Logger
+from gluon_madapt.training.meters import Meters, Pending
+from gluon_madapt.training.resume import TrainingState
+from gluon_madapt.weights.gluon_files import is_as_written, write_arrays
+
+# What a checkpoint says that is the same in a training from its beginning to its end.
+_IDENTITY = ("stage", "round", "seed", "encoder", "class_names", "made_from")
+
+_log = logging.getLogger(__name__)
+
+
+class Loop:
+    """The iterations of one training: ``for iteration, batch in loop.over(batches)`` does the bookkeeping after each.
+
+    It continues from the checkpoint in ``folder`` if there is one.  SIGINT, SIGTERM and SIGHUP save the state and end
+    the process with status 130, 143 and 129; the same one again, 2 s later or more, ends it at once.
+
+    Parameters
+    ----------
+    stage : str
+        Name of the stage.
+    folder : Path
+        The stage's folder.
+    settings : Training
+        The stage's settings.
+    bookkeeping : Bookkeeping
+        How often to log, score and save.
+    networks : dict of str to HybridBlock
+        What the checkpoint holds; "segmenter" is among them.
+    trainers : dict of str to Trainer
+        Their optimisers, under names of networks.
+    distributed : Distributed
+        The devices and processes that share the work.
+    description : dict
+        What a checkpoint says of the model, JSON values.
+    made_from : dict
+        What the stage is made from; a checkpoint that was made from anything else is refused.
+    images : int
+        Images that the network sees in an iteration, for the rate that is logged.
+    facts : dict
+        What else metrics.json is to say.
+    score : callable, optional
+        Scores the segmenter on the val split, for the curves alone; nothing is chosen by them.
+    versions : sequence of str
+        Versions of the code behind what the training starts from.
+    patience : int
+        Iterations in a row that may have no labelled pixel; 0 where labels teach nothing.
+    tensorboard : bool
+        Whether to write event files for TensorBoard, too.
+    """
+
+    def __init__(
+        self,
+        stage: str,
+        *,
+        folder: Path,
+        settings: Training,
+        bookkeeping: Bookkeeping,
+        networks: Dict[str, HybridBlock],
+        trainers: Dict[str, Trainer],
+        distributed: Distributed,
+        description: Dict[str, Any],
+        made_from: Dict[str, str],
+        images: int,
+        facts: Dict[str, Any],
+        score: Optional[Callable[[HybridBlock], Dict]] = None,
+        versions: Sequence[str] = (),
+        patience: int = 0,
+        tensorboard: bool = False,
+    ):
+        self._stage, self._folder = stage, folder
+        self._distributed = distributed
+        self._networks = networks
+        self._score = score
+        self._bookkeeping = bookkeeping
+        self._model, self._made_from = description, made_from
+        self._facts = facts
+        self._versions = with_this_code(versions)
+        self._last_score: Optional[Dict] = None
+        self._patience, self._unlabelled = patience, 0
+        self.iterations = settings.iterations
+        self.start = self._saved = 0
+        self._current, self._names = 0, ()
+        self._replaced: Dict[str, int] = {}
+        self._replaced_before = 0  # by other workers, in a run that was stopped
+        self._meters = Meters(stage, images, self._last_good)
+        self._signals = StopSignals(lambda number: distributed.request_stop(), self._end_at_once)
+        self._state = TrainingState(folder / CHECKPOINT, networks, trainers, distributed.is_main)
+        self._logger = Logger(folder, distributed.is_main, tensorboard)
+        self._resume()
+        distributed.broadcast(trainers, self.start)
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing left to do."""
+        return self.start >= self.iterations
+
+    def record(self, learning_rate: float, losses: Losses) -> None:
+        """Note the losses of the current iteration, (1,) each; they are read one iteration later, without waiting.
+
+        Raises
+        ------
+        FailureError
+            If a loss or a gradient of the iteration before was not finite.
+        """
+        self._meters.read()
+        self._meters.learning_rate = learning_rate
+        self._meters.put(
+            Pending(self._current, self._names, self._distributed.total(losses), dict(self._distributed.finite))
+        )
+
+    def over(self, batches: Iterable[Sequence]) -> Iterator[Tuple[int, Sequence]]:
+        """Yield the iterations that are left, each with what it is to learn from: a sequence of batches, or of such.
+
+        When there is no next batch, for want of a file, say, the state is saved before the error is raised.
+        """
+        source = iter(batches)
+        for iteration in self._iterations():
+            began = time.perf_counter()
+            try:
+                batch = next(source)
+            except UserError:
+                if (
+                    iteration > self._saved and self._distributed.world_size == 1
+                ):  # others wait for this one's next batch
+                    self._save(iteration)
+                    _log.warning("%s: saved after iteration %d", self._stage, iteration)
+                raise
+            self._meters.waited += time.perf_counter() - began
+            self._current, self._names = iteration + 1, tuple(name for one in every_batch(batch) for name in one.names)
+            self._count_replaced([name for one in every_batch(batch) for name in one.replaced])
+            yield iteration, batch
+
+    def _count_replaced(self, names: Sequence[str]) -> None:
+        self._distributed.count_replaced(len(names))
+        for name in names:
+            self._replaced[name] = self._replaced.get(name, 0) + 1
+
+    def _iterations(self) -> Iterator[int]:
+        if self.finished:
+            _log.info("%s: all %d iterations are done: nothing left to train", self._stage, self.iterations)
+            self._finish()
+            return
+        hidden = not self._distributed.is_main
+        with self._signals, Progress(self._stage, self.iterations, self.start, hidden=hidden) as progress:
+            for iteration in range(self.start, self.iterations):
+                began = time.perf_counter()
+                yield iteration
+                if self._logs(iteration + 1):
+                    self._meters.read()  # waits for the network, and so belongs to the time that it took
+                self._meters.seconds += time.perf_counter() - began
+                progress.one_more(self._meters.facts(iteration + 1, self._last_score))
+                with progress.pause():
+                    self._after(iteration + 1)
+            progress.show(self._meters.facts(self.iterations, self._last_score))
+            self._finish()
+
+    def _after(self, done: int) -> None:
+        every, last = self._bookkeeping, done == self.iterations
+        self._count_unlabelled()
+        stopping = self._distributed.stopping
+        if self._logs(done):
+            self._logger.append(self._meters.entry(done))
+        if self._distributed.is_main and self._score and (last or done % every.eval_every == 0):
+            self._score_now(done)
+        if last or done % every.checkpoint_every == 0 or stopping:
+            self._save(done)
+        if stopping and not last:
+            self._distributed.wait_for_all()  # none may end, and be taken for one that failed, while another saves
+            number = self._signals.number or signal.SIGTERM
+            if self._distributed.is_main:
+                _log.warning("%s: stopped by signal %d; saved after iteration %d", self._stage, number, done)
+            sys.exit(128 + number)
+
+    def _count_unlabelled(self) -> None:
+        """Stop a training that sees nothing to learn from, before that is saved as a model."""
+        if not self._patience:
+            return
+        self._unlabelled = 0 if self._distributed.labelled else self._unlabelled + 1
+        if self._unlabelled in (self._patience, self.iterations):
+            raise FailureError(
+                f"{self._stage}: no image of the last {self._unlabelled} iterations had a labelled pixel where it was "
+                f"cut out, so nothing was learnt: a larger crop may help; {self._last_good()}"
+            )
+
+    def _score_now(self, done: int) -> None:
+        try:
+            self._last_score = self._score(self._networks["segmenter"])
+        except Exception:  # a broken val image, say, which is no reason to lose what was learnt
+            self._save(done)
+            raise
+        self._logger.append({"iteration": done, "val": self._last_score})
+
+    def _logs(self, done: int) -> bool:
+        return done == self.iterations or done % self._bookkeeping.log_every == 0
+
+    def _last_good(self) -> str:
+        if not self._saved:
+            return "no checkpoint has been saved yet"
+        return f"the last good checkpoint is {self._state.path}, after iteration {self._saved}"
+
+    def _save(self, done: int) -> None:
+        self._meters.read()  # a state that is not finite must not replace a good one
+        self._saved = done
+        if not self._distributed.is_main:
+            return
+        meta = {
+            **self._description(done),
+            "made_from": self._made_from,
+            "code": self._versions,
+            "window": self._meters.window,
+            "unlabelled": self._unlabelled,
+            **self._replacements(),
+        }
+        self._state.save(meta)
+
+    def _description(self, done: int) -> Dict:
+        return {**self._model, "iteration": done, "iterations": self.iterations}
+
+    def _replacements(self) -> Dict:
+        """Return which broken samples were replaced and how often; of other workers, how many in all."""
+        found: Dict = {"replaced": self._replaced}
+        if self._distributed.world_size > 1:
+            found["replaced_by_other_workers"] = self._replaced_before + self._distributed.replaced_elsewhere
+        return found
+
+    def _resume(self) -> None:
+        said = dict(self._description(0), made_from=self._made_from)
+        meta = self._state.resume({key: said[key] for key in _IDENTITY} if self._distributed.is_main else {})
+        self.start = self._saved = 0 if meta is None else meta["iteration"]
+        self._last_score = self._logger.forget_after(self.start)
+        if meta is None:
+            return
+        self._versions = with_this_code(meta.get("code", ()))
+        self._unlabelled = meta.get("unlabelled", 0)
+        self._meters.go_on_from(self.start, meta.get("window", ()))
+        if self._distributed.is_main:
+            self._replaced = meta.get("replaced", {})
+            self._replaced_before = meta.get("replaced_by_other_workers", 0)
+        _log.info("%s: continues after iteration %d", self._stage, self.start)
+
+    def _finish(self) -> None:
+        """Leave the finished network and its metrics, unless there is nothing that this process has trained."""
+        if not self._distributed.is_main:
+            return
+        parameters, metrics = self._folder / PARAMETERS, self._folder / METRICS
+        trained = self.start < self.iterations
+        if trained or not is_as_written(parameters):
+            said = {**self._description(self.iterations), "code": self._versions}
+            write_arrays(parameters, parameter_values(self._networks["segmenter"]), said)
+        if trained or not metrics.exists():
+            facts = {
+                "stage": self._stage,
+                "iterations": self.iterations,
+                "seconds": round(self._meters.seconds, 1),
+                "iterations_in_these_seconds": self.iterations - self.start,
+                "seed": self._model["seed"],
+                "code": self._versions,
+                "val": self._last_score,
+                **self._replacements(),
+            }
+            write_json(metrics, dict(facts, **self._facts))
+
+    def _end_at_once(self, number: int) -> None:
+        self._distributed.abandon(128 + number)

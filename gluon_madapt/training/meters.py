@@ -1,0 +1,134 @@
+"""Losses and rates of a training, for its log and for people; losses are read late, so that nothing waits for them."""
+
+import math
+from collections import deque
+from typing import Any, Callable, Deque, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
+
+from mxnet import nd
+
+from gluon_madapt.errors import FailureError
+from gluon_madapt.formats import images_per_second, over_fewer
+from gluon_madapt.training.distributed import Losses
+
+# Iterations whose mean is shown to people; what is logged are means since the last log entry.
+_SHOWN = 20
+_SHORT_NAMES = {"segmentation": "seg", "adversarial_D1": "adv1", "adversarial_D2": "adv2"}
+
+
+class Pending(NamedTuple):
+    """What an iteration has left to be read: its losses, (1,) each, and whether each network's gradients are finite."""
+
+    iteration: int
+    names: Tuple[str, ...]
+    losses: Losses
+    finite: Dict[str, nd.NDArray]
+
+
+class Meters:
+    """What is known of the iterations that this process trains: for the log, and for people in short.
+
+    Parameters
+    ----------
+    stage : str
+        Name of the stage, for messages.
+    images : int
+        Images that the network sees in an iteration.
+    last_good : callable
+        Returns what there is to go on from, in words.
+
+    Attributes
+    ----------
+    window : dict
+        Of the iterations since the last log entry, how many there are, and the sum of each loss.
+    learning_rate : float
+        That of the current iteration.
+    seconds, waited : float
+        What the iterations took, and how much of that was spent waiting for data.
+    """
+
+    def __init__(self, stage: str, images: int, last_good: Callable[[], str]):
+        self._stage, self._images, self._last_good = stage, images, last_good
+        self._start = 0
+        self._pending: Optional[Pending] = None
+        self._recent: Deque[Dict[str, float]] = deque(maxlen=_SHOWN)
+        self.window = _sums()
+        self.learning_rate = self.seconds = self.waited = 0.0
+
+    def go_on_from(self, start: int, window: Union[Dict[str, Any], Sequence[Dict[str, float]]]) -> None:
+        """Continue a training that was stopped after an iteration, with the window that it had.
+
+        Checkpoints of earlier versions list the losses of each of its iterations.
+        """
+        self._start = start
+        self.window = window if isinstance(window, dict) else _sums(window)
+
+    def put(self, pending: Pending) -> None:
+        """Keep losses until they are read."""
+        self._pending = pending
+
+    def read(self) -> None:
+        """Wait for the losses that are still to be read.
+
+        Raises
+        ------
+        FailureError
+            If a loss or a gradient is not finite.
+        """
+        pending, self._pending = self._pending, None
+        if pending is None:
+            return
+        losses = {key: float(value.asscalar()) for key, value in pending.losses.items()}
+        wrong = [f"the {key} loss is {value}" for key, value in losses.items() if not math.isfinite(value)]
+        wrong += [f"a gradient of {key} is not finite" for key, value in pending.finite.items() if not value.asscalar()]
+        if wrong:
+            raise FailureError(
+                f"{self._stage}: {wrong[0]} in iteration {pending.iteration}, of {', '.join(pending.names)}: "
+                f"a lower learning rate may help; {self._last_good()}"
+            )
+        _add(self.window, losses)
+        self._recent.append(losses)
+
+    def entry(self, done: int) -> Dict[str, float]:
+        """Return a log entry: mean losses over the window, which ends here, and rates."""
+        window, self.window = self.window, _sums()
+        return {
+            **{key: total / window["iterations"] for key, total in window["sums"].items()},
+            "iteration": done,
+            "learning_rate": self.learning_rate,
+            "images_per_second": self._images_per_second(done),
+            "waiting_for_data": self.waited / self.seconds,
+        }
+
+    def facts(self, done: int, score: Optional[Dict]) -> List[str]:
+        """Return mean losses over the last iterations, rates and a score in short, the most important first.
+
+        Before the first losses are read, there are none.
+        """
+        if not self._recent:
+            return []
+        facts = [f"{_SHORT_NAMES.get(key, key)} {value:.3f}" for key, value in _means(self._recent).items()]
+        facts += [f"lr {self.learning_rate:.2g}", images_per_second(self._images_per_second(done))]
+        if score and score["miou"] is not None:
+            facts.append(f"last mIoU {score['miou']:.1f}{over_fewer([score['iou']])}")
+        return facts
+
+    def _images_per_second(self, done: int) -> float:
+        return (done - self._start) * self._images / self.seconds
+
+
+def _means(losses: Sequence[Dict[str, float]]) -> Dict[str, float]:
+    return {key: sum(one[key] for one in losses) / len(losses) for key in losses[0]}
+
+
+def _sums(window: Sequence[Dict[str, float]] = ()) -> Dict[str, Any]:
+    """Return how many iterations there are in a window, and the sum of each loss: no list, which could grow long."""
+    sums: Dict[str, Any] = {"iterations": 0, "sums": {}}
+    for losses in window:
+        _add(sums, losses)
+    return sums
+
+
+def _add(sums: Dict[str, Any], losses: Dict[str, float]) -> None:
+    sums["iterations"] += 1
+    for key, value in losses.items():
+        sums["sums"][key] = sums["sums"].get(key, 0) + value

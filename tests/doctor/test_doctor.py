@@ -1,0 +1,162 @@
+"""What is found before days are spent: one line each, and a status that says whether to begin."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from PIL import Image
+from small_experiments import CONFIG, small_experiment, small_settings
+
+from gluon_madapt.data import published
+from gluon_madapt.doctor import ERROR, OK, WARNING, examine, images, machine
+from gluon_madapt.miniworld import make_miniworld
+from gluon_madapt.stages import Run
+
+
+@pytest.fixture
+def world(tmp_path):
+    make_miniworld(tmp_path / "world", seed=3, gta5=6, synthia=2, train=4, val=2)
+    return tmp_path / "world"
+
+
+def found(world, *overrides, full=False):
+    """Return the findings by what was looked at, and all their texts."""
+    by_name = {}
+    for finding in examine(Run(small_experiment(world, *overrides), world.parent / "run"), full):
+        assert "\n" not in str(finding)
+        by_name.setdefault(finding.what, []).append(finding)
+    return by_name
+
+
+def levels(findings):
+    return {finding.level for finding in findings}
+
+
+def texts(findings, level):
+    return " | ".join(finding.text for finding in findings if finding.level == level)
+
+
+def test_a_world_that_is_whole(world, monkeypatch):
+    monkeypatch.setattr(images, "COUNTS", {})
+    monkeypatch.setattr(images, "SIZES", {})
+    by_name = found(world)
+    assert set(by_name) == {"packages", "device", "memory", "weights", "data.source", "data.target", "data.val", "disk"}
+    assert all(levels(findings) == {OK} for findings in by_name.values()), by_name
+    assert "6 pairs of gta5 train" in by_name["data.source"][0].text
+    assert "labels: " in texts(by_name["data.val"], OK)
+    assert not any("labels: " in finding.text for finding in by_name["data.target"]), "the target's are never read"
+
+
+def test_counts_and_sizes_other_than_the_published_ones_are_warnings(world):
+    by_name = found(world)
+    assert f"the published data set has {published.COUNTS['gta5', 'train']}" in texts(by_name["data.source"], WARNING)
+    assert "the published images are 2048x1024" in texts(by_name["data.target"], WARNING)
+
+
+def test_broken_files_are_errors_and_named(world):
+    path = sorted((world / "gta5" / "images").glob("*.png"))[0]
+    path.write_bytes(path.read_bytes()[:100])
+    label = sorted((world / "cityscapes" / "gtFine" / "val").glob("*/*_labelIds.png"))[0]
+    with Image.open(label) as image:
+        ids = np.asarray(image).copy()
+    ids[0, 0] = 99
+    Image.fromarray(ids).save(label)
+    by_name = found(world)
+    assert f"1 of them broken: {path}" in texts(by_name["data.source"], ERROR)
+    assert f"{label}: holds label ids that cityscapes does not have (99)" in texts(by_name["data.val"], ERROR)
+
+
+def test_a_sample_finds_what_full_finds_in_all(world, monkeypatch):
+    monkeypatch.setattr(images, "_SAMPLED", 2)
+    path = sorted((world / "gta5" / "labels").glob("*.png"))[2]
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-30])
+    assert ERROR not in levels(found(world)["data.source"])
+    assert f"all 6 read, 1 of them broken: {path}" in texts(found(world, full=True)["data.source"], ERROR)
+
+
+def test_pairs_without_a_partner(world):
+    label = sorted((world / "gta5" / "labels").glob("*.png"))[0]
+    label.with_name("stray.png").write_bytes(label.read_bytes())
+    assert "1 labels have no image: " in texts(found(world)["data.source"], WARNING)
+    label.unlink()
+    assert "has no label, expected" in texts(found(world)["data.source"], ERROR)
+
+
+def test_labels_of_no_class(world):
+    for path in (world / "cityscapes" / "gtFine" / "val").glob("*/*_labelIds.png"):
+        with Image.open(path) as image:
+            size = image.size
+        Image.new("L", size, 0).save(path)
+    assert "no pixel of its labels is of any of the 19 classes" in texts(found(world)["data.val"], ERROR)
+
+
+def test_missing_folders_weights_and_val(world):
+    by_name = found(world, "data.target.root=nowhere", "data.val=null", "model.weights=no.params")
+    assert "nowhere: no such folder" in texts(by_name["data.target"], ERROR)
+    assert "nothing can be scored" in texts(by_name["data.val"], WARNING)
+    by_name = found(world, "model={encoder: vgg16, weights: no.params}")
+    assert "no.params: no such file" in texts(by_name["weights"], ERROR)
+
+
+def test_weights_that_fit_are_fine(world, tmp_path):
+    import mxnet as mx
+
+    from gluon_madapt.models import Segmenter
+    from gluon_madapt.training.checkpoint import parameter_values
+    from gluon_madapt.weights.gluon_files import write_arrays
+
+    net = Segmenter("resnet101", 19)
+    net.initialize()
+    net(mx.nd.zeros((1, 3, 64, 64)))
+    stages = tuple(f"{name}." for name in net._encoder.stages)
+    encoder = {key: value for key, value in parameter_values(net).items() if key.startswith(stages)}
+    write_arrays(tmp_path / "encoder.params", encoder)
+    by_name = found(world, f"model={{encoder: resnet101, weights: '{tmp_path}/encoder.params'}}")
+    assert "all parameters of resnet101" in texts(by_name["weights"], OK), by_name["weights"]
+
+
+def test_what_a_training_would_refuse_is_an_error(world):
+    by_name = found(world, "data.val=null", "bookkeeping.eval_every=5")
+    assert "there is nothing to score" in texts(by_name["training"], ERROR)
+    by_name = found(world, "devices=[cpu(0), cpu(1), cpu(2)]")
+    assert "3 cannot share a batch of 2" in texts(by_name["training"], ERROR)
+
+
+def test_memory_and_disk_that_do_not_suffice(world, monkeypatch):
+    by_name = found(world, "retrain.batch_size=60000", "retrain.input.crop=[640, 640]")
+    assert "retrain.accumulate higher" in texts(by_name["memory"], ERROR)
+    usage = machine.shutil.disk_usage(world)
+    monkeypatch.setattr(machine.shutil, "disk_usage", lambda path: usage._replace(free=1000))
+    assert "make room" in texts(found(world)["disk"], ERROR)
+
+
+def test_a_package_of_another_version(world, monkeypatch):
+    version = machine.metadata.version
+    monkeypatch.setattr(machine.metadata, "version", lambda name: "2.1.0" if name == "numpy" else version(name))
+    assert "numpy is 2.1.0 (asked for: <2)" in texts(found(world)["packages"], ERROR)
+
+
+def run_tool(world, *overrides):
+    words = [word for one in (*small_settings(world), *overrides) for word in ("--set", one)]
+    command = [
+        sys.executable,
+        str(ROOT / "tools" / "doctor.py"),
+        "--config",
+        str(CONFIG),
+        "--run-dir",
+        str(world / "run"),
+    ]
+    return subprocess.run([*command, *words], check=False, capture_output=True, text=True, timeout=300)
+
+
+def test_the_tool_ends_with_1_on_an_error_and_0_on_warnings(world):
+    done = run_tool(world)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.strip().splitlines()[-1].startswith("0 errors, ")
+    assert not (world / "run").exists(), "it leaves nothing behind"
+    done = run_tool(world, "data.val.root=nowhere")
+    assert done.returncode == 1
+    assert "error    data.val       nowhere: no such folder" in done.stdout
