@@ -1,11 +1,12 @@
 # make demo: the mini world through all four stages; make test: the tests.  Both set up what they need in .venv.
 PYTHON_ENV := .venv/bin/python
 
-.PHONY: help setup demo test test-all lint bench
+.PHONY: help setup demo test test-fast test-all lint bench
 
 help:
 	@echo "make demo      train and adapt on the mini world (10 minutes on two cores)"
 	@echo "make test      the tests, but for the slow ones, and the style checks"
+	@echo "make test-fast what needs no training, in a minute: while working"
 	@echo "make test-all  all tests"
 	@echo "make bench     speed and memory against PyTorch (half an hour); writes docs/results/speed.md"
 	@echo "make setup     the environment alone (.venv)"
@@ -18,6 +19,12 @@ demo: setup
 
 test: setup lint
 	@OMP_NUM_THREADS=1 $(PYTHON_ENV) -m pytest -n 2 --dist loadfile -q
+
+# What tests no training and no tool, and needs no browser.
+FAST := tests/config tests/data tests/models tests/proxies tests/evaluation tests/test_layers.py tests/test_docs.py
+
+test-fast: setup
+	@OMP_NUM_THREADS=1 $(PYTHON_ENV) -m pytest -n 2 --dist loadfile -q $(FAST)
 
 test-all: setup lint
 	@OMP_NUM_THREADS=1 $(PYTHON_ENV) -m pytest -n 2 --dist loadfile -q -m ""

@@ -78,6 +78,7 @@ setup(
         "dev": [
             "cityscapesscripts",  # the official evaluation, which ours is checked against
             "hypothesis",  # properties of the proxy selection
+            "mypy",  # types
             *ONNX,
             *TENSORBOARD,
             "pytest",
