@@ -19,8 +19,9 @@ pytest_plugins = ["prediction_runs", "proxy_runs", "report_runs"]
 _MEMORY = tempfile.TemporaryDirectory()
 os.environ["GLUON_MADAPT_CACHE"] = _MEMORY.name
 
-# A shell has what it runs in the background ignore Ctrl-C, and so would all that tests start and signal.
+# What a shell runs in the background ignores Ctrl-C, and what nohup runs a hangup: so would all that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests" / "golden"
