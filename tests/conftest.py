@@ -1,5 +1,6 @@
 """Paths, small networks and small worlds that the tests share."""
 
+import logging
 import os
 import signal
 import tempfile
@@ -33,6 +34,13 @@ def opened(dataset, root, split="train", classes=None):
     """Open a dataset in its published layout; with labels if ``classes``, their number, is given."""
     labels = label_map(dataset, class_set(classes)) if classes else None
     return open_dataset(Data(dataset=dataset, root=str(root), split=split), labels)
+
+
+@pytest.fixture(autouse=True)
+def _all_is_logged():
+    """Undo what a process does that is not the first of several: it logs warnings alone."""
+    yield
+    logging.getLogger("gluon_madapt").setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")
