@@ -6,7 +6,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
-PAGES = sorted([ROOT / "README.md", ROOT / "pretrained" / "README.md", *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), ROOT / "pretrained" / "README.md", *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 INTERNAL = {"checkout.py"}  # a part of the others
 
@@ -34,6 +34,14 @@ def test_the_readme_names_every_tool_and_page():
     assert [name for name in sorted(tools) if f"tools/{name}" not in text] == []
     pages = [path.name for path in (ROOT / "docs").glob("*.md")]
     assert [name for name in pages if f"docs/{name}" not in text] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_of_the_code_that_a_page_names_are_there(page):
+    named = re.findall(r"`((?:[\w-]+/)+[\w.-]+\.(?:py|sh|yaml))`", page.read_text(encoding="utf-8"))
+    ours = [name for name in named if not name.startswith("mxnet/") and "NAME" not in name]
+    missing = [name for name in ours if not ((ROOT / name).exists() or (ROOT / "gluon_madapt" / name).exists())]
+    assert missing == []
 
 
 def test_the_files_that_pages_show_are_experiments():

@@ -176,7 +176,7 @@ def test_what_the_user_can_mend_is_one_line(small, tmp_path, changed, message):
 
 
 def test_the_documented_snippet_runs_what_the_tool_wrote(small, tiny_world, tmp_path):
-    blocks = PYTHON_BLOCK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    blocks = PYTHON_BLOCK.findall((ROOT / "docs" / "onnx.md").read_text(encoding="utf-8"))
     (snippet,) = [block for block in blocks if "onnxruntime" in block]
     done = call("--checkpoint", small, "--height", 50, "--width", 99, "--out", tmp_path / "model.onnx")
     assert done.returncode == 0, done.stderr
