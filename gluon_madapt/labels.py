@@ -4,7 +4,7 @@ A *label id* is what a dataset stores in its label files; a *train id* (0 to L-1
 networks predict.  GTA5 uses the label ids of Cityscapes; SYNTHIA has its own.
 """
 
-from typing import Dict, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -105,12 +105,9 @@ def class_set(num_classes: int) -> ClassSet:
     ValueError
         If ``num_classes`` is neither 19 nor 16.
     """
-    if num_classes == 19:
-        rows = _CLASSES
-    elif num_classes == 16:
-        rows = tuple(row for row in _CLASSES if row[0] not in _NOT_IN_SYNTHIA_PROTOCOL)
-    else:
+    if num_classes not in (16, 19):
         raise ValueError(f"there is no class set of {num_classes} classes: expected 19 (GTA5) or 16 (SYNTHIA)")
+    rows = [row for row in _CLASSES if num_classes == 19 or row[0] not in _NOT_IN_SYNTHIA_PROTOCOL]
     cityscapes_ids = tuple(row[1] for row in rows)
     return ClassSet(
         names=tuple(row[0] for row in rows),
@@ -149,7 +146,7 @@ def decode_ids(raw: np.ndarray, labels: LabelMap) -> np.ndarray:
     if in_a_table:
         known, decoded = known[raw], decoded[raw]
     if labels.ignored is not None and not known.all():
-        raise ValueError(_unknown_ids(np.unique(raw[~known]), labels))
+        raise ValueError(_unknown_ids(np.unique(raw[~known]).tolist(), labels))
     return decoded
 
 
@@ -167,10 +164,10 @@ def colourize(train_ids: np.ndarray, classes: ClassSet) -> np.ndarray:
     return palette[train_ids]
 
 
-def _unknown_ids(values: Sequence[int], labels: LabelMap) -> str:
-    known = sorted({*labels.train_ids, *labels.ignored})
+def _unknown_ids(unknown: List[int], labels: LabelMap) -> str:
+    known = sorted({*labels.train_ids, *(labels.ignored or ())})
     return (
-        f"holds label ids that {labels.dataset} does not have ({_listed(values.tolist(), labels)}): "
+        f"holds label ids that {labels.dataset} does not have ({_listed(unknown, labels)}): "
         f"expected {_listed(known, labels)}{labels.mend}"
     )
 

@@ -3,12 +3,25 @@
 import os
 import re
 from collections import Counter
-from typing import Dict, Literal, Optional, Tuple
+from typing import Dict, Literal, Optional, Tuple, Union
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validator, model_validator
 from typing_extensions import Annotated  # typing's, from Python 3.9 on
 
-from gluon_madapt.config.values import WHOLE, Colour, Devices, LabelId, PathText, Switch, Text, Whole, or_list, pair_of
+from gluon_madapt.config.values import (
+    ONE_OR_LIST,
+    ONE_VALUE,
+    VALUES,
+    WHOLE,
+    Colour,
+    Devices,
+    LabelId,
+    PathText,
+    Switch,
+    Text,
+    Whole,
+    a_pair,
+)
 from gluon_madapt.config.yaml_text import yaml_of
 
 
@@ -23,7 +36,8 @@ _NotNegative = Field(ge=0)
 # The side of one cell of the coarsest maps, in pixels of the image.
 _SMALLEST = 32
 _Side = Annotated[Whole, Field(ge=_SMALLEST, le=1 << 16)]
-_Size = pair_of(_Side, "a width and a height, as in [1024, 512]")
+_Size = Annotated[Tuple[_Side, _Side], a_pair("a width and a height, as in [1024, 512]")]
+_ScaleRange = Annotated[Tuple[float, float], a_pair("the lowest and the highest factor, as in [0.7, 1.3]")]
 
 # Train ids are bytes, and 255 is of none.
 _MOST_CLASSES = 255
@@ -48,7 +62,9 @@ class Data(_Section):
     image_suffix: Text = ""
     label_suffix: Text = ".png"
     ids: Optional[Dict[str, Tuple[LabelId, ...]]] = None
-    ignored_ids: or_list(Literal["others"], Tuple[LabelId, ...]) = (255,)
+    ignored_ids: Annotated[
+        Union[Annotated[Literal["others"], ONE_VALUE], Annotated[Tuple[LabelId, ...], VALUES]], ONE_OR_LIST
+    ] = (255,)
 
     @model_validator(mode="after")
     def _of_a_folder(self):
@@ -102,7 +118,7 @@ class Input(_Section):
 
     size: Optional[_Size] = None
     short_side: Optional[_Side] = None
-    scale: pair_of(float, "the lowest and the highest factor, as in [0.7, 1.3]") = (1.0, 1.0)
+    scale: _ScaleRange = (1.0, 1.0)
     crop: Optional[_Size] = None
     mirror: Switch = True
 
@@ -205,7 +221,9 @@ class Experiment(_Section):
     name: str
     devices: Devices = "auto"
     seed: Whole = Field(ge=0, lt=2**31)
-    classes: or_list(Annotated[Literal[16, 19], WHOLE], Tuple[OwnClass, ...])
+    classes: Annotated[
+        Union[Annotated[Literal[16, 19], WHOLE, ONE_VALUE], Annotated[Tuple[OwnClass, ...], VALUES]], ONE_OR_LIST
+    ]
     data: DataSets
     model: Model
     source: Source

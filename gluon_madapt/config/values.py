@@ -105,22 +105,18 @@ def _devices(value: Any) -> Union[str, Tuple[str, ...]]:
 Devices = Annotated[Union[Literal["auto"], Tuple[str, ...]], PlainValidator(_devices)]
 
 
-def pair_of(one: Any, what: str) -> Any:
-    """Return the type of a list of two; ``what`` says which."""
+def a_pair(what: str) -> BeforeValidator:
+    """Return the check of a list of two values; ``what`` says which, for messages."""
 
-    def of_two(value: Any) -> Any:
+    def checked(value: Any) -> Any:
         if not isinstance(value, tuple) or len(value) != 2:
             raise ValueError(f"expected {what}")
         return value
 
-    return Annotated[Tuple[one, one], BeforeValidator(of_two)]
+    return BeforeValidator(checked)
 
 
-# The tags of `or_list` in the place of an error: no keys of the config.
-ONE, MANY = "<one>", "<list>"
-
-
-def or_list(one: Any, many: Any) -> Any:
-    """Return the type of a setting that is one value or a list."""
-    told = Discriminator(lambda value: MANY if isinstance(value, tuple) else ONE)
-    return Annotated[Union[Annotated[one, Tag(ONE)], Annotated[many, Tag(MANY)]], told]
+# Of a setting that is one value or a list: its two alternatives, and what tells one from the other.  In the place of an
+# error, the tags are no keys of the config.
+ONE_VALUE, VALUES = Tag("<one>"), Tag("<list>")
+ONE_OR_LIST = Discriminator(lambda value: (VALUES if isinstance(value, tuple) else ONE_VALUE).tag)

@@ -10,6 +10,7 @@ from typing import BinaryIO, Iterator, List, NamedTuple, Tuple
 
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from gluon_madapt.errors import UserError
 
@@ -113,7 +114,7 @@ def _other_header(file: BinaryIO) -> Header:
     file.seek(0)
     with Image.open(file) as image:
         size = image.size
-        if image.format == "TIFF":  # of which newer releases of Pillow tell the size when turned
+        if isinstance(image, TiffImageFile):  # of which newer releases of Pillow tell the size when turned
             size = int(image.tag_v2[_IMAGE_WIDTH]), int(image.tag_v2[_IMAGE_LENGTH])
         return Header(*size, orientation_of(image))
 

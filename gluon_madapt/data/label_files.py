@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from gluon_madapt.data.image_files import decode
-from gluon_madapt.data.stored_pixels import MORE_BITS, ONE_CHANNEL, read_colours, read_numbers
+from gluon_madapt.data.label_pixels import MORE_BITS, ONE_CHANNEL, read_colours, read_numbers
 from gluon_madapt.errors import UserError
 from gluon_madapt.labels import KNOWN_IDS, LabelMap, decode_ids
 

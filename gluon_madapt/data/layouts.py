@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from gluon_madapt.config import Data
-from gluon_madapt.data.kinds import IMAGE_SUFFIXES, LeftOut, is_image, why_not_read
+from gluon_madapt.data.file_types import IMAGE_SUFFIXES, LeftOut, is_image, why_not_read
 from gluon_madapt.data.listing import files_below, is_hidden
 from gluon_madapt.errors import UserError
 
@@ -17,6 +17,15 @@ LAYOUTS = {
     "cityscapes": "leftImg8bit/SPLIT/CITY/*_leftImg8bit.png (and, where labels are needed, gtFine likewise)",
     "folder": "images (" + ", ".join(IMAGE_SUFFIXES) + ") in it or in folders below it; labels, if needed, in a "
     "folder of the same form",
+}
+# (width, height) of nearly all images of the published data sets; a few of GTA5 differ.
+PUBLISHED_SIZES = {"gta5": (1914, 1052), "synthia": (1280, 760), "cityscapes": (2048, 1024)}
+# Images of their splits (P §3.1).
+PUBLISHED_COUNTS = {
+    ("gta5", "train"): 24966,
+    ("synthia", "train"): 9400,
+    ("cityscapes", "train"): 2975,
+    ("cityscapes", "val"): 500,
 }
 
 
