@@ -11,7 +11,7 @@ import sqlite3
 import time
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, TypeVar
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, TypeVar, Union
 
 from gluon_madapt.data.image_files import image_size
 from gluon_madapt.errors import UserError
@@ -74,7 +74,7 @@ def read_once(kind: str, paths: Sequence[Path], read: _Reader, title: str = "") 
         Names the reading of many bytes in a line of progress; without it, there is none.
     """
     keys = list(map(_key, paths))
-    stamps = [_stamp(path) for path in paths]
+    stamps = [_stamp(key) for key in keys]
     entries = _here.setdefault(kind, {})
     values = _unchanged(entries, keys, stamps)
     if None in values:
@@ -144,10 +144,10 @@ def _key(path: Path) -> bytes:
     return os.fsencode(path if path.is_absolute() else path.absolute())
 
 
-def _stamp(path: Path) -> str:
+def _stamp(path: Union[Path, bytes]) -> str:
     """Return what changes when a file does; nothing if there is no such file."""
     try:
-        facts = path.stat()
+        facts = os.stat(path)  # noqa: PTH116 - of bytes, too
     except OSError:
         return ""
     return f"{facts.st_size} {facts.st_mtime_ns} {facts.st_ctime_ns} {facts.st_ino}"
