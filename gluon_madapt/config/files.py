@@ -1,4 +1,4 @@
-"""Reading an experiment from YAML, with a base file and overrides; whatever is wrong is named."""
+"""Reads an experiment from YAML, with a base file and overrides; every error names the file and the key."""
 
 import json
 from pathlib import Path

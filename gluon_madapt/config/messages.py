@@ -1,4 +1,4 @@
-"""Say what is wrong with an experiment in plain words: the key, its value, and what was expected."""
+"""Says what is wrong with an experiment in plain words: the key, its value, and what was expected."""
 
 import difflib
 import json

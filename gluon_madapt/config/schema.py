@@ -1,4 +1,4 @@
-"""The sections of an experiment: every setting with its type and its range."""
+"""Defines the sections of an experiment: every setting with its type and its range."""
 
 import os
 import re
@@ -84,9 +84,9 @@ class OwnClass(_Section):
 
 
 class DataSets(_Section):
-    """The labelled source, the unlabelled target, the labelled split that scores are measured on.
+    """The labelled source, the unlabelled target, and the labelled split that scores are measured on.
 
-    ``on_error`` says what a sample does that cannot be read: stop the training, or have the next one take its place.
+    ``on_error`` says what an unreadable sample does: stop the training, or have the next sample take its place.
     """
 
     source: Data
@@ -235,7 +235,7 @@ class Experiment(_Section):
 
     @field_validator("name")
     @classmethod
-    def _of_a_folder(cls, name):
+    def _of_a_folder(cls, name: str) -> str:
         if not name.strip() or name in (".", "..") or re.search(r"[/\\\x00-\x1f\x7f\ud800-\udc7f\udd00-\udfff]", name):
             raise ValueError("expected the name of a folder, which is made in runs/: without slashes, as in my-town")
         if len(os.fsencode(name)) > _LONGEST_NAME:
@@ -249,8 +249,10 @@ class Experiment(_Section):
             return classes
         if not 2 <= len(classes) <= _MOST_CLASSES:
             raise ValueError(f"expected 16, 19, or a list of 2 to {_MOST_CLASSES} classes: these are {len(classes)}")
-        for what, found in (("name", [one.name for one in classes]), ("id", [i for one in classes for i in one.ids])):
-            twice = [value for value, number in Counter(found).items() if number > 1]
+        names = [own_class.name for own_class in classes]
+        ids = [label_id for own_class in classes for label_id in own_class.ids]
+        for what, values in (("name", names), ("id", ids)):
+            twice = [value for value, number in Counter(values).items() if number > 1]
             if twice:
                 raise ValueError(f"{what} {twice[0]} is there twice: expected one class for each")
         return classes

@@ -1,4 +1,4 @@
-"""Types of settings: what a value may be, how else it may be written, and what is said of a wrong one."""
+"""Defines the types of settings: what a value may be, how else it may be written, and what is said of a wrong one."""
 
 import re
 from typing import Any, Literal, Tuple, Union
@@ -79,11 +79,11 @@ def device_name(text: str) -> str:
     Raises
     ------
     ValueError
-        If it is none.
+        If the text names no device.
     """
-    found = re.fullmatch(r"(cpu|gpu|cuda)(?:\(([0-9]{1,3})\)|:?([0-9]{1,3}))?", text.strip().lower())
-    if found:
-        kind, *numbers = found.groups()
+    match = re.fullmatch(r"(cpu|gpu|cuda)(?:\(([0-9]{1,3})\)|:?([0-9]{1,3}))?", text.strip().lower())
+    if match:
+        kind, *numbers = match.groups()
         return f"{kind.replace('cuda', 'gpu')}({int(next(filter(None, numbers), '0'))})"
     if text.strip().lower() == "auto":
         return "auto"
@@ -91,10 +91,10 @@ def device_name(text: str) -> str:
 
 
 def _devices(value: Any) -> Union[str, Tuple[str, ...]]:
-    given = value if isinstance(value, tuple) else (value,)
-    if not given or not all(isinstance(one, str) for one in given):
+    texts = value if isinstance(value, tuple) else (value,)
+    if not texts or not all(isinstance(text, str) for text in texts):
         raise ValueError(_DEVICES)
-    names = tuple(map(device_name, given))
+    names = tuple(map(device_name, texts))
     if names == ("auto",):
         return "auto"
     if "auto" in names or len(set(names)) < len(names) or len({name[:3] for name in names}) > 1:

@@ -49,7 +49,7 @@ def read_numbers(path: Path, modes: Tuple[str, ...], expected: str) -> np.ndarra
     modes : tuple of str
         Pillow's modes that may occur.
     expected : str
-        What they are, for messages.
+        What the values should be, for messages.
 
     Returns
     -------
@@ -59,10 +59,10 @@ def read_numbers(path: Path, modes: Tuple[str, ...], expected: str) -> np.ndarra
     Raises
     ------
     UserError
-        If the file is missing or broken, is of another format, or is none whose values are read as they are stored.
+        If the file is missing, broken or of another format, or its values cannot be read as they are stored.
     """
     with _opened(path, modes, expected) as image:
-        factors = [_FACTORS[one] for one in _packings(image) if one in _FACTORS]
+        factors = [_FACTORS[packing] for packing in _packings(image) if packing in _FACTORS]
         signed = isinstance(image, TiffImageFile) and _SIGNED in image.tag_v2.get(_SIGNS, ())
         pixels = upright(_loaded(image), orientation_of(image))
         if pixels.ndim == 3:  # noqa: PLR2004 - with an alpha channel
@@ -124,7 +124,7 @@ def _fault(image: ImageFile.ImageFile, modes: Tuple[str, ...], expected: str) ->
         return f"{frames} frames or pages: expected one"
     if isinstance(image, TiffImageFile) and image.tag_v2.get(_MEANING, _WHITE_IS_ZERO) == _WHITE_IS_ZERO:
         return "values that count from white to black: expected PNG, or TIFF where 0 is black"
-    strange = [one for one in _packings(image) if not _is_exact(image, one)]
+    strange = [packing for packing in _packings(image) if not _is_exact(image, packing)]
     if strange:
         return f"mode {image.mode}, packed as {strange[0]}, which is not read as it is stored: expected {expected}"
     return ""
@@ -157,7 +157,7 @@ def _is_exact(image: ImageFile.ImageFile, packing: str) -> bool:
         image, TiffImageFile
     ):  # of separate planes the first letter of the packing is taken for it, and no more
         backwards = image.tag_v2.get(_BIT_ORDER) == _REVERSED and image.tag_v2.get(_PLANES) == _SEPARATE
-        return not backwards and all(one == bits for one in image.tag_v2.get(_BITS, (1,)))
+        return not backwards and all(depth == bits for depth in image.tag_v2.get(_BITS, (1,)))
     if image.format == "PPM":  # scaled to 8 or 16 bits from any other largest value
         return all(tile[0] == "raw" or (tile[3] or (0,))[-1] in (0xFF, 0xFFFF) for tile in image.tile)
     return True

@@ -1,4 +1,4 @@
-"""The layouts of data sets on disk: which files are images, and where the label of each lies."""
+"""Finds the images of a data set on disk, and where the label of each lies."""
 
 import os
 from itertools import groupby
@@ -30,22 +30,22 @@ PUBLISHED_COUNTS = {
 
 
 class Sample(NamedTuple):
-    """One image: its path, that of its label where there is one, and its name, the path relative to the images."""
+    """An image: its name (its path relative to the folder of images), its path, and the path of its label, if any."""
 
     name: str
     image: Path
     label: Optional[Path]
 
 
-class Found(NamedTuple):
-    """What there is of a data set: its samples, and the files among its images that are none."""
+class Listing(NamedTuple):
+    """The samples of a data set, and the files among its images that are no samples."""
 
     samples: List[Sample]
     left_out: LeftOut
 
 
 class _Layout(NamedTuple):
-    """Where images lie and how they end; how deep they lie, None for any depth; and the same of their labels."""
+    """The folder of the images, how their names end and how deep they lie (None: any depth); the same of labels."""
 
     images: Path
     image_suffix: str
@@ -59,8 +59,8 @@ def find_samples(data: Data) -> List[Sample]:
     return find(data).samples
 
 
-def find(data: Data) -> Found:
-    """List the samples of a data set as `find_samples`, and what else lies there that may be meant as one.
+def find(data: Data) -> Listing:
+    """List the samples of a data set as `find_samples` does, and other files that may be meant as samples.
 
     The case of letters in the file type does not matter: ``.PNG`` is ``.png``.
 
@@ -76,7 +76,7 @@ def find(data: Data) -> Found:
     left_out = LeftOut()
     for path in others:
         left_out.add(path, _why_not(path, layout))
-    return Found(samples, left_out)
+    return Listing(samples, left_out)
 
 
 def _split(paths: List[Path], layout: _Layout) -> Tuple[List[Sample], List[Path]]:
@@ -103,10 +103,10 @@ def _without_labels(samples: List[Sample], others: List[Path], layout: _Layout) 
     """Return samples and other files without those that are labels of samples, where both lie in one folder."""
     plain = _Plain()
     own = [sample.label is not None and plain(sample.label) == plain(sample.image) for sample in samples]
-    labels = {plain(one.label) for one, is_own in zip(samples, own) if one.label and not is_own}
-    labels |= {plain(one.image) for one in samples if _is_named_as_label(one.image, layout)}
-    _refuse_own_labels([one for one, is_own in zip(samples, own) if is_own and plain(one.image) not in labels])
-    kept = [one for one in samples if plain(one.image) not in labels]
+    labels = {plain(sample.label) for sample, is_own in zip(samples, own) if sample.label and not is_own}
+    labels |= {plain(sample.image) for sample in samples if _is_named_as_label(sample.image, layout)}
+    _refuse_own_labels([sample for sample, is_own in zip(samples, own) if is_own and plain(sample.image) not in labels])
+    kept = [sample for sample in samples if plain(sample.image) not in labels]
     return kept, [path for path in others if plain(path) not in labels]
 
 

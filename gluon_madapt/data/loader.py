@@ -1,4 +1,4 @@
-"""Batches, prepared by a few threads ahead of the network."""
+"""Prepares batches in a few threads, ahead of the network."""
 
 import logging
 import zlib
@@ -26,7 +26,7 @@ _ORDER, _AUGMENTATION = 0, 1
 class Batch(NamedTuple):
     """``images`` (N, 3, H, W) float32, normalised; ``labels`` (N, H, W) uint8 train ids or None; the samples' names.
 
-    ``replaced`` names broken samples in whose place others are.
+    ``replaced`` names broken samples whose place others take.
     """
 
     images: np.ndarray
@@ -81,7 +81,7 @@ class Loader:
     threads : int
         Threads that prepare samples.
     replace_broken : bool
-        Whether the next sample takes the place of one that cannot be read; otherwise that is an error.
+        Whether the next sample takes the place of a sample that cannot be read; otherwise that is an error.
     """
 
     def __init__(

@@ -46,7 +46,7 @@ _READ_FIRST = 8
 
 
 class Suspicion(NamedTuple):
-    """What is said of labels that hold no id above the train ids; ``certain`` if they hold others than classes' own."""
+    """A message on labels that hold no id above the train ids; ``certain`` if some of their ids are no class's."""
 
     text: str
     certain: bool
@@ -55,9 +55,9 @@ class Suspicion(NamedTuple):
 def labels_among(samples: Sequence[Sample]) -> List[Path]:
     """Return images, of a sample of them, that look like labels: few values, in one channel or a folder of labels."""
     chosen = random.Random(0)  # noqa: S311 - the same each time, and in step with no order of names
-    looked_at = chosen.sample(range(len(samples)), min(_HEADERS_READ, len(samples)))
-    in_label_folders = [place for place, one in enumerate(samples) if _is_of_labels(one.name)]
-    suspects = [place for place in looked_at if _has_one_channel(samples[place].image)]
+    candidates = chosen.sample(range(len(samples)), min(_HEADERS_READ, len(samples)))
+    in_label_folders = [place for place, sample in enumerate(samples) if _is_of_labels(sample.name)]
+    suspects = [place for place in candidates if _has_one_channel(samples[place].image)]
     suspects += chosen.sample(in_label_folders, min(_DECODED, len(in_label_folders)))
     suspects = sorted(set(suspects))
     suspects = sorted(chosen.sample(suspects, min(_DECODED, len(suspects))))
@@ -73,30 +73,30 @@ def shared_images(samples: Sequence[Sample], others: Sequence[Sample]) -> List[T
     pairs = []
     for size in sorted(set(by_size) & set(other_sizes)):
         known = {_pieces_of(path, size): path for path in other_sizes[size]}
-        found = ((path, known.get(_pieces_of(path, size))) for path in by_size[size])
-        pairs += [(path, other) for path, other in found if other]
+        twins = ((path, known.get(_pieces_of(path, size))) for path in by_size[size])
+        pairs += [(path, twin) for path, twin in twins if twin]
     return sorted(pairs)
 
 
 def train_ids_in(experiment: Experiment, which: str, dataset: Dataset) -> Optional[Suspicion]:
-    """Look whether the source, target or val labels hold train ids where label ids are expected.
+    """Find out whether the source, target or val labels hold train ids where label ids are expected.
 
-    Files are read only until one holds a label id that is no train id, which the first one mostly does.  Those that
-    cannot be read are passed over.
+    Files are read until a label id appears that is no train id, mostly in the first one.  Files that cannot be read are
+    passed over.
     """
     if label_map_of(experiment, which).dataset not in _OF_CITYSCAPES:
         return None
     paths = [sample.label for sample in dataset.samples if sample.label]
-    found: Set[int] = set()
+    seen: Set[int] = set()
     with closing(_ids_in(paths, experiment.data.threads)) as files:
         for ids in files:
-            found |= ids - {IGNORE}
-            if max(found, default=0) > _HIGHEST:
+            seen |= ids - {IGNORE}
+            if max(seen, default=0) > _HIGHEST:
                 return None
-    if not found - {0}:
+    if not seen - {0}:
         return None
     data = getattr(experiment.data, which)
-    certain = bool(found & _OF_NO_CLASS)
+    certain = bool(seen & _OF_NO_CLASS)
     text = (
         f"{data.root}: its labels {'hold' if certain else 'may hold'} train ids in place of label ids: in all "
         f"{len(paths)} files no id but {IGNORE} is above {_HIGHEST}, and label ids go up to 33: take the labels of "
@@ -139,15 +139,15 @@ def _has_few_values(path: Path) -> bool:
 
 def _by_size(samples: Sequence[Sample]) -> Dict[int, Set[Path]]:
     """Return the images by the sizes of their files, those without any content left out."""
-    found: Dict[int, Set[Path]] = {}
+    images: Dict[int, Set[Path]] = {}
     for sample in samples:
         try:
             size = sample.image.stat().st_size
         except OSError:
             continue
         if size:
-            found.setdefault(size, set()).add(sample.image)
-    return found
+            images.setdefault(size, set()).add(sample.image)
+    return images
 
 
 def _pieces_of(path: Path, size: int) -> str:

@@ -1,4 +1,4 @@
-"""Compiling loops over pixels to machine code."""
+"""Compiles loops over pixels to machine code."""
 
 from typing import Callable
 

@@ -1,4 +1,4 @@
-"""Work on several cores at once: threads, since worker processes of MXNet leak shared memory."""
+"""Works on several cores at once, in threads, since worker processes of MXNet leak shared memory."""
 
 import math
 import os
