@@ -15,7 +15,7 @@ from gluon_madapt.system.threads import cores  # noqa: E402
 __version__ = "0.1.0"
 
 # MXNet 1.9 reads numpy.bool while it is imported; NumPy dropped that alias in 1.24.
-numpy.bool = bool
+vars(numpy)["bool"] = bool
 clean_environment()
 # Read by MXNet while it is imported, too; without it, half of the processors may idle.
 THREADS_CHOSEN = "OMP_NUM_THREADS" in os.environ

@@ -1,4 +1,4 @@
-"""The errors that end a tool with one line and an exit status."""
+"""Defines the errors that end a tool with one line and an exit status."""
 
 
 class UserError(Exception):

@@ -1,4 +1,4 @@
-"""How numbers are written, wherever they are printed, logged or laid out."""
+"""Writes numbers as text, the same way wherever they are printed, logged or laid out."""
 
 import statistics
 from typing import Iterable, Mapping, Optional, Sequence
@@ -19,14 +19,14 @@ def over_fewer(ious: Iterable[Mapping[str, Optional[float]]], key: str = "miou")
     key : str
         The mean: "miou", or "miou13", which is over 13 classes.
     """
-    counts, of = set(), 0
+    counts, most = set(), 0
     for iou in ious:
         names = _NAMES_13 if key == "miou13" else tuple(iou)
         counts.add(sum(iou.get(name) is not None for name in names))
-        of = max(of, len(names))
-    if counts <= {of}:
+        most = max(most, len(names))
+    if counts <= {most}:
         return ""
-    return f" over {' to '.join(str(one) for one in sorted({min(counts), max(counts)}))} of {of} classes"
+    return f" over {' to '.join(map(str, sorted({min(counts), max(counts)})))} of {most} classes"
 
 
 def mean_and_deviation(values: Sequence[float], of: int) -> str:

@@ -1,10 +1,10 @@
-"""Train ids, names and colours of the classes, and what label ids mean: those of GTA5, SYNTHIA and Cityscapes.
+"""Lists the classes, with their names, colours and label ids in GTA5, SYNTHIA and Cityscapes; decodes label ids.
 
 A *label id* is what a dataset stores in its label files; a *train id* (0 to L-1, or 255 for "ignored") is what the
 networks predict.  GTA5 uses the label ids of Cityscapes; SYNTHIA has its own.
 """
 
-from typing import Dict, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -68,20 +68,20 @@ class ClassSet(NamedTuple):
 
 
 class LabelMap(NamedTuple):
-    """What becomes of the label ids in the files of a dataset.
+    """The train id that each label id in the files of a dataset becomes.
 
     Attributes
     ----------
     dataset : str
         Its name, for messages.
     train_ids : dict of int to int
-        The train id of each label id that is of a class.
+        The train id of each label id that belongs to a class.
     ignored : tuple of int, optional
         Other label ids that may occur and become 255; None for all others.
     in_colour : bool
         Whether a label id is a colour, 0xRRGGBB.
     mend : str
-        What to do about other ids, for messages.
+        How to mend a file or config with other ids, for messages.
     """
 
     dataset: str
@@ -94,7 +94,7 @@ class LabelMap(NamedTuple):
 def label_map(dataset: str, classes: ClassSet) -> LabelMap:
     """Return the label map of "gta5", "synthia" or "cityscapes"."""
     train_ids = {label_id: train_id for train_id, label_id in enumerate(classes.label_ids[dataset])}
-    return LabelMap(dataset, train_ids, tuple(one for one in KNOWN_IDS[dataset] if one not in train_ids))
+    return LabelMap(dataset, train_ids, tuple(label_id for label_id in KNOWN_IDS[dataset] if label_id not in train_ids))
 
 
 def class_set(num_classes: int) -> ClassSet:
@@ -105,12 +105,9 @@ def class_set(num_classes: int) -> ClassSet:
     ValueError
         If ``num_classes`` is neither 19 nor 16.
     """
-    if num_classes == 19:
-        rows = _CLASSES
-    elif num_classes == 16:
-        rows = tuple(row for row in _CLASSES if row[0] not in _NOT_IN_SYNTHIA_PROTOCOL)
-    else:
+    if num_classes not in (16, 19):
         raise ValueError(f"there is no class set of {num_classes} classes: expected 19 (GTA5) or 16 (SYNTHIA)")
+    rows = [row for row in _CLASSES if num_classes == 19 or row[0] not in _NOT_IN_SYNTHIA_PROTOCOL]
     cityscapes_ids = tuple(row[1] for row in rows)
     return ClassSet(
         names=tuple(row[0] for row in rows),
@@ -137,19 +134,19 @@ def decode_ids(raw: np.ndarray, labels: LabelMap) -> np.ndarray:
     Raises
     ------
     ValueError
-        If a value is none that the map has.
+        If a value is not in the map.
     """
     ids = np.array(sorted({*labels.train_ids, *(labels.ignored or ())}))
-    in_a_table = raw.dtype == np.uint8  # of what becomes of all values: much faster
-    values = np.arange(256) if in_a_table else raw
+    by_table = raw.dtype == np.uint8  # a table of all values: much faster
+    values = np.arange(256) if by_table else raw
     places = np.searchsorted(ids, values).clip(max=len(ids) - 1)
     known = ids[places] == values
-    train_ids = np.array([labels.train_ids.get(one, IGNORE) for one in ids.tolist()], dtype=np.uint8)
+    train_ids = np.array([labels.train_ids.get(label_id, IGNORE) for label_id in ids.tolist()], dtype=np.uint8)
     decoded = np.where(known, train_ids[places], np.uint8(IGNORE))
-    if in_a_table:
+    if by_table:
         known, decoded = known[raw], decoded[raw]
     if labels.ignored is not None and not known.all():
-        raise ValueError(_unknown_ids(np.unique(raw[~known]), labels))
+        raise ValueError(_unknown_ids(np.unique(raw[~known]).tolist(), labels))
     return decoded
 
 
@@ -167,10 +164,10 @@ def colourize(train_ids: np.ndarray, classes: ClassSet) -> np.ndarray:
     return palette[train_ids]
 
 
-def _unknown_ids(values: Sequence[int], labels: LabelMap) -> str:
-    known = sorted({*labels.train_ids, *labels.ignored})
+def _unknown_ids(unknown: List[int], labels: LabelMap) -> str:
+    known = sorted({*labels.train_ids, *(labels.ignored or ())})
     return (
-        f"holds label ids that {labels.dataset} does not have ({_listed(values.tolist(), labels)}): "
+        f"holds label ids that {labels.dataset} does not have ({_listed(unknown, labels)}): "
         f"expected {_listed(known, labels)}{labels.mend}"
     )
 
@@ -178,9 +175,9 @@ def _unknown_ids(values: Sequence[int], labels: LabelMap) -> str:
 def _listed(ids: Sequence[int], labels: LabelMap) -> str:
     """Return ids as text: those in a row as one range, and only the first few of many."""
     if labels.in_colour:
-        parts = [f"#{one:06x}" for one in ids]
+        parts = [f"#{label_id:06x}" for label_id in ids]
     else:
-        starts = [one for one in ids if one - 1 not in ids]
-        ends = [one for one in ids if one + 1 not in ids]
+        starts = [label_id for label_id in ids if label_id - 1 not in ids]
+        ends = [label_id for label_id in ids if label_id + 1 not in ids]
         parts = [f"{first} to {last}" if last > first else str(first) for first, last in zip(starts, ends)]
     return ", ".join(parts[:_LISTED]) + (", ..." if len(parts) > _LISTED else "")

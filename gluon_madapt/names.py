@@ -1,4 +1,4 @@
-"""Names that people chose, of files and classes: shown where they must not act, and made to fit where they are long."""
+"""Makes names that people chose, of files and classes, harmless where they are shown, and short where they are long."""
 
 import hashlib
 import os
@@ -26,7 +26,7 @@ def printable(text: str, kept: str = "") -> str:
 
     ``kept`` are characters that stay as they are.
     """
-    return _NOT_SHOWN.sub(lambda found: found[0] if found[0] in kept else _written_out(found[0]), text)
+    return _NOT_SHOWN.sub(lambda match: match[0] if match[0] in kept else _written_out(match[0]), text)
 
 
 def _written_out(character: str) -> str:
@@ -67,9 +67,9 @@ def check_lengths(folder: Path, names: Iterable[str], ending: str = "") -> None:
     UserError
         For the first that is too long, with the limit.
     """
-    there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     try:
-        most = os.pathconf(there, "PC_NAME_MAX")
+        most = os.pathconf(existing, "PC_NAME_MAX")
     except (OSError, ValueError):  # it does not say
         most = NAME_BYTES
     for name in names:

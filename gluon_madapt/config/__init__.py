@@ -1,4 +1,7 @@
-"""An experiment: every setting typed and checked, read from YAML with a base file and ``--set`` overrides."""
+"""Reads an experiment: every setting typed and checked, from YAML with a base file and ``--set`` overrides.
+
+Open `schema` first: it lists all settings.  `files` reads and merges the YAML, `values` says how to write a value.
+"""
 
 from gluon_madapt.config.files import ConfigError, load_experiment, stated_settings
 from gluon_madapt.config.schema import (

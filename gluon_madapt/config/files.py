@@ -1,4 +1,4 @@
-"""Reading an experiment from YAML, with a base file and overrides; whatever is wrong is named."""
+"""Reads an experiment from YAML, with a base file and overrides; every error names the file and the key."""
 
 import json
 from pathlib import Path
@@ -75,7 +75,9 @@ def _read_one(path: Path, whose: str = "") -> Tuple[Optional[str], Dict[str, Any
             raise OSError(0, f"it has {path.stat().st_size} bytes")
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:  # a ValueError is of bytes that are no text, or a path with a null byte
-        why = "it is no UTF-8 text" if isinstance(error, UnicodeDecodeError) else getattr(error, "strerror", error)
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        if isinstance(error, UnicodeDecodeError):
+            why = "it is no UTF-8 text"
         raise ConfigError(f"{path}{whose}: cannot be read ({why}): expected an experiment in YAML") from None
     values = parse_yaml(text, str(path))
     if not isinstance(values, dict):

@@ -1,13 +1,14 @@
-"""Say what is wrong with an experiment in plain words: the key, its value, and what was expected."""
+"""Says what is wrong with an experiment in plain words: the key, its value, and what was expected."""
 
 import difflib
 import json
-from typing import Any, Dict, List, Optional, Tuple, Type, get_args
+from typing import Any, List, Optional, Tuple, Type, Union, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from gluon_madapt.config.schema import Experiment
-from gluon_madapt.config.values import ONE
+from gluon_madapt.config.values import ONE_VALUE
 from gluon_madapt.config.yaml_text import number_hint
 
 # Characters of a value that a message shows.
@@ -40,7 +41,7 @@ _EXPECTED = {
 
 def in_plain_words(error: ValidationError) -> str:
     """Return all that is wrong, on one line."""
-    return " ".join("; ".join(_explain(one) for one in _unknown_first(error)).split())
+    return " ".join("; ".join(_explain(details) for details in _unknown_first(error)).split())
 
 
 def shown(value: Any) -> str:
@@ -58,12 +59,12 @@ def shown(value: Any) -> str:
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
 
 
-def _unknown_first(error: ValidationError) -> List[Dict[str, Any]]:
+def _unknown_first(error: ValidationError) -> List[ErrorDetails]:
     # A misspelt key also leaves its right spelling missing: the cause comes before its effect.
-    return sorted(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+    return sorted(error.errors(), key=lambda details: details["type"] != "extra_forbidden")
 
 
-def _explain(error: Dict[str, Any]) -> str:
+def _explain(error: ErrorDetails) -> str:
     # What is in <> is no key: it tells which type of a value was looked for.
     location = tuple(part for part in error["loc"] if not str(part).startswith("<"))
     key = ".".join(map(str, location))
@@ -75,18 +76,18 @@ def _explain(error: Dict[str, Any]) -> str:
         expected = str(error["ctx"]["error"])
     else:
         expected = f"expected {_EXPECTED.get(error['type'], 'another value').format(**error.get('ctx', {}))}"
-        expected += ", or a list" * (error["loc"][-1] == ONE)
+        expected += ", or a list" * (error["loc"][-1] == ONE_VALUE.tag)
     if not key:  # of several settings together, which the message names
         return expected
     value = error["input"]
     return f"{key} = {shown(value)}: {expected}{number_hint(value) if isinstance(value, str) else ''}"
 
 
-def _nearest(location: Tuple) -> str:
+def _nearest(location: Tuple[Union[int, str], ...]) -> str:
     section: Type[BaseModel] = Experiment
     for part in location[:-1]:
         if isinstance(part, str):  # a number is a place in a list
-            section = _section_in(section.model_fields[part].annotation)
+            section = _section_in(section.model_fields[part].annotation) or section
     close = difflib.get_close_matches(str(location[-1]), section.model_fields, n=1, cutoff=0.5)
     prefix = "".join(f"{part}." for part in location[:-1])
     if close:

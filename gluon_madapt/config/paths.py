@@ -1,4 +1,4 @@
-"""Read a path that a user gives: in a config, or on the command line."""
+"""Reads a path that a user gives, in a config or on the command line."""
 
 import os
 

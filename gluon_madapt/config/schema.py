@@ -1,14 +1,27 @@
-"""The sections of an experiment: every setting with its type and its range."""
+"""Defines the sections of an experiment: every setting with its type and its range."""
 
 import os
 import re
 from collections import Counter
-from typing import Dict, Literal, Optional, Tuple
+from typing import Dict, Literal, Optional, Tuple, Union
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validator, model_validator
 from typing_extensions import Annotated  # typing's, from Python 3.9 on
 
-from gluon_madapt.config.values import WHOLE, Colour, Devices, LabelId, PathText, Switch, Text, Whole, or_list, pair_of
+from gluon_madapt.config.values import (
+    ONE_OR_LIST,
+    ONE_VALUE,
+    VALUES,
+    WHOLE,
+    Colour,
+    Devices,
+    LabelId,
+    PathText,
+    Switch,
+    Text,
+    Whole,
+    a_pair,
+)
 from gluon_madapt.config.yaml_text import yaml_of
 
 
@@ -23,7 +36,8 @@ _NotNegative = Field(ge=0)
 # The side of one cell of the coarsest maps, in pixels of the image.
 _SMALLEST = 32
 _Side = Annotated[Whole, Field(ge=_SMALLEST, le=1 << 16)]
-_Size = pair_of(_Side, "a width and a height, as in [1024, 512]")
+_Size = Annotated[Tuple[_Side, _Side], a_pair("a width and a height, as in [1024, 512]")]
+_ScaleRange = Annotated[Tuple[float, float], a_pair("the lowest and the highest factor, as in [0.7, 1.3]")]
 
 # Train ids are bytes, and 255 is of none.
 _MOST_CLASSES = 255
@@ -48,7 +62,9 @@ class Data(_Section):
     image_suffix: Text = ""
     label_suffix: Text = ".png"
     ids: Optional[Dict[str, Tuple[LabelId, ...]]] = None
-    ignored_ids: or_list(Literal["others"], Tuple[LabelId, ...]) = (255,)
+    ignored_ids: Annotated[
+        Union[Annotated[Literal["others"], ONE_VALUE], Annotated[Tuple[LabelId, ...], VALUES]], ONE_OR_LIST
+    ] = (255,)
 
     @model_validator(mode="after")
     def _of_a_folder(self):
@@ -68,9 +84,9 @@ class OwnClass(_Section):
 
 
 class DataSets(_Section):
-    """The labelled source, the unlabelled target, the labelled split that scores are measured on.
+    """The labelled source, the unlabelled target, and the labelled split that scores are measured on.
 
-    ``on_error`` says what a sample does that cannot be read: stop the training, or have the next one take its place.
+    ``on_error`` says what an unreadable sample does: stop the training, or have the next sample take its place.
     """
 
     source: Data
@@ -102,7 +118,7 @@ class Input(_Section):
 
     size: Optional[_Size] = None
     short_side: Optional[_Side] = None
-    scale: pair_of(float, "the lowest and the highest factor, as in [0.7, 1.3]") = (1.0, 1.0)
+    scale: _ScaleRange = (1.0, 1.0)
     crop: Optional[_Size] = None
     mirror: Switch = True
 
@@ -205,7 +221,9 @@ class Experiment(_Section):
     name: str
     devices: Devices = "auto"
     seed: Whole = Field(ge=0, lt=2**31)
-    classes: or_list(Annotated[Literal[16, 19], WHOLE], Tuple[OwnClass, ...])
+    classes: Annotated[
+        Union[Annotated[Literal[16, 19], WHOLE, ONE_VALUE], Annotated[Tuple[OwnClass, ...], VALUES]], ONE_OR_LIST
+    ]
     data: DataSets
     model: Model
     source: Source
@@ -217,7 +235,7 @@ class Experiment(_Section):
 
     @field_validator("name")
     @classmethod
-    def _of_a_folder(cls, name):
+    def _of_a_folder(cls, name: str) -> str:
         if not name.strip() or name in (".", "..") or re.search(r"[/\\\x00-\x1f\x7f\ud800-\udc7f\udd00-\udfff]", name):
             raise ValueError("expected the name of a folder, which is made in runs/: without slashes, as in my-town")
         if len(os.fsencode(name)) > _LONGEST_NAME:
@@ -231,8 +249,10 @@ class Experiment(_Section):
             return classes
         if not 2 <= len(classes) <= _MOST_CLASSES:
             raise ValueError(f"expected 16, 19, or a list of 2 to {_MOST_CLASSES} classes: these are {len(classes)}")
-        for what, found in (("name", [one.name for one in classes]), ("id", [i for one in classes for i in one.ids])):
-            twice = [value for value, number in Counter(found).items() if number > 1]
+        names = [own_class.name for own_class in classes]
+        ids = [label_id for own_class in classes for label_id in own_class.ids]
+        for what, values in (("name", names), ("id", ids)):
+            twice = [value for value, number in Counter(values).items() if number > 1]
             if twice:
                 raise ValueError(f"{what} {twice[0]} is there twice: expected one class for each")
         return classes

@@ -1,4 +1,4 @@
-"""Types of settings: what a value may be, how else it may be written, and what is said of a wrong one."""
+"""Defines the types of settings: what a value may be, how else it may be written, and what is said of a wrong one."""
 
 import re
 from typing import Any, Literal, Tuple, Union
@@ -79,11 +79,11 @@ def device_name(text: str) -> str:
     Raises
     ------
     ValueError
-        If it is none.
+        If the text names no device.
     """
-    found = re.fullmatch(r"(cpu|gpu|cuda)(?:\(([0-9]{1,3})\)|:?([0-9]{1,3}))?", text.strip().lower())
-    if found:
-        kind, *numbers = found.groups()
+    match = re.fullmatch(r"(cpu|gpu|cuda)(?:\(([0-9]{1,3})\)|:?([0-9]{1,3}))?", text.strip().lower())
+    if match:
+        kind, *numbers = match.groups()
         return f"{kind.replace('cuda', 'gpu')}({int(next(filter(None, numbers), '0'))})"
     if text.strip().lower() == "auto":
         return "auto"
@@ -91,10 +91,10 @@ def device_name(text: str) -> str:
 
 
 def _devices(value: Any) -> Union[str, Tuple[str, ...]]:
-    given = value if isinstance(value, tuple) else (value,)
-    if not given or not all(isinstance(one, str) for one in given):
+    texts = value if isinstance(value, tuple) else (value,)
+    if not texts or not all(isinstance(text, str) for text in texts):
         raise ValueError(_DEVICES)
-    names = tuple(map(device_name, given))
+    names = tuple(map(device_name, texts))
     if names == ("auto",):
         return "auto"
     if "auto" in names or len(set(names)) < len(names) or len({name[:3] for name in names}) > 1:
@@ -105,22 +105,18 @@ def _devices(value: Any) -> Union[str, Tuple[str, ...]]:
 Devices = Annotated[Union[Literal["auto"], Tuple[str, ...]], PlainValidator(_devices)]
 
 
-def pair_of(one: Any, what: str) -> Any:
-    """Return the type of a list of two; ``what`` says which."""
+def a_pair(what: str) -> BeforeValidator:
+    """Return the check of a list of two values; ``what`` says which, for messages."""
 
-    def of_two(value: Any) -> Any:
+    def checked(value: Any) -> Any:
         if not isinstance(value, tuple) or len(value) != 2:
             raise ValueError(f"expected {what}")
         return value
 
-    return Annotated[Tuple[one, one], BeforeValidator(of_two)]
+    return BeforeValidator(checked)
 
 
-# The tags of `or_list` in the place of an error: no keys of the config.
-ONE, MANY = "<one>", "<list>"
-
-
-def or_list(one: Any, many: Any) -> Any:
-    """Return the type of a setting that is one value or a list."""
-    told = Discriminator(lambda value: MANY if isinstance(value, tuple) else ONE)
-    return Annotated[Union[Annotated[one, Tag(ONE)], Annotated[many, Tag(MANY)]], told]
+# Of a setting that is one value or a list: its two alternatives, and what tells one from the other.  In the place of an
+# error, the tags are no keys of the config.
+ONE_VALUE, VALUES = Tag("<one>"), Tag("<list>")
+ONE_OR_LIST = Discriminator(lambda value: (VALUES if isinstance(value, tuple) else ONE_VALUE).tag)

@@ -1,4 +1,4 @@
-"""Read and write the YAML of an experiment: no value has two meanings, none is shared, nothing in it is executed."""
+"""Reads and writes the YAML of an experiment: no value has two meanings, none is shared, nothing in it is executed."""
 
 import re
 from typing import Any

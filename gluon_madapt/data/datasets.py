@@ -1,4 +1,4 @@
-"""GTA5, SYNTHIA, Cityscapes, plain folders and proxies: which image belongs to which label."""
+"""Opens data sets: GTA5, SYNTHIA, Cityscapes, plain folders, and target images with their proxy labels."""
 
 import logging
 import zlib
@@ -8,7 +8,7 @@ from typing import Callable, Collection, List, Optional, Tuple
 import numpy as np
 
 from gluon_madapt.config import Data
-from gluon_madapt.data.contents import size_reader
+from gluon_madapt.data.file_cache import size_reader
 from gluon_madapt.data.fingerprints import Fingerprint, fingerprint_of
 from gluon_madapt.data.image_files import read_image
 from gluon_madapt.data.label_files import read_label, read_train_ids
@@ -32,7 +32,7 @@ class Dataset:
     skipped : tuple of str
         Names of samples that were left out because image and label differ in size.
     mark : str
-        What else the fingerprint is to say: of labels whose ids are one's own, what they mean.
+        Becomes a part of the fingerprint: it tells one meaning of one's own label ids from another.
     """
 
     def __init__(
@@ -57,10 +57,11 @@ class Dataset:
 
     def without(self, names: Collection[str]) -> "Dataset":
         """Return the dataset without some of its samples."""
-        return Dataset([one for one in self.samples if one.name not in names], self._decode, self.skipped, self._mark)
+        samples = [sample for sample in self.samples if sample.name not in names]
+        return Dataset(samples, self._decode, self.skipped, self._mark)
 
     def unreadable(self, threads: int) -> Tuple[str, ...]:
-        """Return the names of samples whose image cannot be read, all of which are tried; say which and why."""
+        """Try to read every image; return the names of samples whose image cannot be read, and say why."""
 
         def error_of(index: int) -> Optional[UserError]:
             try:
@@ -111,19 +112,19 @@ def open_dataset(data: Data, labels: Optional[LabelMap] = None, keep_broken: boo
         raise UserError(f"{root}: no such folder: expected {data.dataset}, that is {LAYOUTS[data.dataset]}")
     if data.dataset != "cityscapes" and data.split != "train":
         raise UserError(f"split {data.split} of {root}: dataset {data.dataset} has no splits: leave data's split out")
-    pairs, left_out = find(data)
-    if not pairs:
+    samples, left_out = find(data)
+    if not samples:
         expected = LAYOUTS[data.dataset] + (f", named *{data.image_suffix}" if data.image_suffix else "")
         expected += f"; left out: {left_out}" if str(left_out) else ""
         raise UserError(f"{root}: holds no images of {data.dataset} {data.split}: expected {expected}")
     if labels is None:
-        return Dataset([one._replace(label=None) for one in pairs], _undecoded)
-    _check_labels_exist(pairs, data)
-    samples, skipped = _leave_out_unequal_sizes(pairs, data.dataset, keep_broken)
+        return Dataset([sample._replace(label=None) for sample in samples], _refuse_to_read)
+    _check_labels_exist(samples, data)
+    samples, skipped = _leave_out_unequal_sizes(samples, data.dataset, keep_broken)
     return Dataset(samples, lambda path: read_label(path, labels), skipped, _mark_of(labels))
 
 
-def _undecoded(path: Path) -> np.ndarray:
+def _refuse_to_read(path: Path) -> np.ndarray:
     raise UserError(f"{path}: is a label, and this dataset was opened without")
 
 
@@ -137,8 +138,8 @@ def _mark_of(labels: LabelMap) -> str:
 
 def proxy_dataset(target: Dataset, folder: Path, num_classes: int) -> Dataset:
     """Pair the images of ``target`` with the proxy labels that stage 3 wrote to ``folder``."""
-    samples = [Sample(one.name, one.image, proxy_path(folder, one.name)) for one in target.samples]
-    missing = [one for one in samples if not one.label.is_file()]
+    samples = [sample._replace(label=proxy_path(folder, sample.name)) for sample in target.samples]
+    missing = _without_label_file(samples)
     if missing:
         raise UserError(
             f"{missing[0].label}: missing, the proxy labels of {missing[0].name} ({len(missing)} in all): "
@@ -163,20 +164,26 @@ def _check_labels_exist(samples: List[Sample], data: Data) -> None:
             raise UserError(
                 f"{images[sample.label]} and {sample.image}: share one label, {sample.label}: rename one of them"
             )
-    missing = [one for one in samples if not one.label.is_file()]
+    missing = _without_label_file(samples)
     if missing:
         raise UserError(f"{missing[0].image}: has no label, expected {missing[0].label} ({len(missing)} such in all)")
+
+
+def _without_label_file(samples: List[Sample]) -> List[Sample]:
+    return [sample for sample in samples if not (sample.label and sample.label.is_file())]
 
 
 def _leave_out_unequal_sizes(
     samples: List[Sample], dataset: str, keep_broken: bool
 ) -> Tuple[List[Sample], Tuple[str, ...]]:
     """Leave out pairs whose image and label differ in size: a few of the real GTA5 do; elsewhere it is an error."""
-    kept, skipped = [], []
-    size_of = size_reader([path for sample in samples for path in (sample.image, sample.label)])
-    for sample in samples:
+    kept: List[Sample] = []
+    skipped: List[str] = []
+    labels = [sample.label for sample in samples if sample.label]
+    size_of = size_reader([path for sample, label in zip(samples, labels) for path in (sample.image, label)])
+    for sample, label in zip(samples, labels):
         try:
-            size, label_size = size_of(sample.image), size_of(sample.label)
+            size, label_size = size_of(sample.image), size_of(label)
         except UserError:
             if not keep_broken:
                 raise
@@ -185,7 +192,7 @@ def _leave_out_unequal_sizes(
         if size == label_size:
             kept.append(sample)
         elif dataset != "gta5":
-            raise UserError(f"{sample.image}: is %dx%d, its label {sample.label} %dx%d" % (*size, *label_size))
+            raise UserError(f"{sample.image}: is %dx%d, its label {label} %dx%d" % (*size, *label_size))
         else:
             skipped.append(sample.name)
             _log.warning("%s skipped: the image is %dx%d, its label %dx%d", sample.image, *size, *label_size)

@@ -1,12 +1,12 @@
-"""Names the content of a data set, so that what was made from it can tell whether it is still the same."""
+"""Names the content of a data set by a short text, so that a stage can tell whether its data are still the same."""
 
 import hashlib
 import re
 import zlib
 from pathlib import Path
-from typing import Any, Iterable, List, Optional, Sequence, Tuple
+from typing import Any, List, Sequence
 
-from gluon_madapt.data.contents import digests
+from gluon_madapt.data.file_cache import digests
 from gluon_madapt.data.layouts import Sample
 from gluon_madapt.names import bytes_of
 
@@ -18,14 +18,14 @@ _PARTS = {"images": "images", "labels": "label files", "ids": "meaning of the la
 
 
 class Fingerprint(str):
-    """A text that differs for other content, and ``samples`` and ``ids`` that it is of."""
+    """A text that differs for other content; ``samples`` and ``ids`` are what it was made from."""
 
     samples: Sequence[Sample]
     ids: str
 
     @property
     def older(self) -> str:
-        """What was once written of the same data: it differs for other names and file sizes alone."""
+        """What earlier versions wrote of the same data, which differs for other names and file sizes alone."""
         sizes = "\n".join(f"{sample.name} {_file_size(sample.image)}" for sample in self.samples)
         ids = f", labels {self.ids}" if self.ids else ""
         return f"{len(self.samples)} images, {zlib.crc32(bytes_of(sizes)):08x}{ids}"
@@ -46,7 +46,7 @@ def fingerprint_of(samples: Sequence[Sample], ids: str = "") -> Fingerprint:
     names = [sample.name for sample in samples]
     parts = [f"{len(samples)} images, {_digest(names, [sample.image for sample in samples])}"]
     if samples and samples[0].label is not None:
-        parts.append(f"labels {_digest(names, [sample.label for sample in samples])}")
+        parts.append(f"labels {_digest(names, [sample.label for sample in samples if sample.label])}")
     if ids:
         parts.append(f"ids {ids}")
     fingerprint = Fingerprint(", ".join(parts))
@@ -55,7 +55,7 @@ def fingerprint_of(samples: Sequence[Sample], ids: str = "") -> Fingerprint:
 
 
 def is_same(before: Any, now: Any) -> bool:
-    """Tell whether what was recorded is what there is now, of whatever version the record is; others are compared."""
+    """Tell whether a record is equal to what there is now; fingerprints of earlier versions count as their new form."""
     if before == now:
         return True
     if isinstance(before, dict) and isinstance(now, dict):
@@ -67,23 +67,22 @@ def is_same(before: Any, now: Any) -> bool:
 def in_older_form(value: Any) -> Any:
     """Return a fingerprint, or each in a dict, in its older form; anything else as it is."""
     if isinstance(value, dict):
-        return {key: in_older_form(one) for key, one in value.items()}
+        return {key: in_older_form(entry) for key, entry in value.items()}
     return value.older if isinstance(value, Fingerprint) else value
 
 
 def difference(before: Any, now: Any) -> str:
     """Say in words what differs between two fingerprints, or nothing if that is not known."""
-    one, other = (_FORM.fullmatch(text) if isinstance(text, str) else None for text in (before, now))
-    if not (one and other):
+    old, new = (_FORM.fullmatch(text) if isinstance(text, str) else None for text in (before, now))
+    if not (old and new):
         return ""
-    differing = [words for part, words in _PARTS.items() if one[part] != other[part]]
-    same = [words for part, words in _PARTS.items() if one[part] == other[part] is not None]
+    differing = [words for part, words in _PARTS.items() if old[part] != new[part]]
+    same = [words for part, words in _PARTS.items() if old[part] == new[part] is not None]
     return f"other {' and '.join(differing)}" + f", the same {' and '.join(same)}" * bool(same)
 
 
 def _digest(names: List[str], paths: Sequence[Path]) -> str:
-    found: Iterable[Tuple[str, Optional[str]]] = zip(names, digests(paths))
-    facts = (f"{digest or 'unreadable'} {name}" for name, digest in found)
+    facts = (f"{digest or 'unreadable'} {name}" for name, digest in zip(names, digests(paths)))
     return hashlib.sha256(bytes_of("\n".join(facts))).hexdigest()[:16]
 
 

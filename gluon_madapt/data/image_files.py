@@ -1,4 +1,4 @@
-"""Reading and writing images; every failure names the file."""
+"""Reads and writes images; every error names the file."""
 
 import io
 import re
@@ -122,7 +122,7 @@ def _decode_png(path: Path, data: bytes, flags: int, expected: str) -> np.ndarra
 
 
 def _decode_jpeg(path: Path, data: bytes) -> np.ndarray:
-    """Decode a JPEG as libjpeg does for OpenCV and Pillow, and take what it warns of for damage."""
+    """Decode a JPEG as libjpeg does for OpenCV and Pillow; a warning of libjpeg counts as damage."""
     try:
         return simplejpeg.decode_jpeg(data, "RGB")
     except ValueError as error:
@@ -130,7 +130,7 @@ def _decode_jpeg(path: Path, data: bytes) -> np.ndarray:
     end = data.rfind(_JPEG_END)
     if damage.endswith(_PADDED) and data[:end].endswith(b"\0"):
         return _decode_jpeg(path, data[:end].rstrip(b"\0") + _JPEG_END)
-    if any(one in damage for one in _ODD_METADATA) and _without_metadata(data) != data:
+    if any(warning in damage for warning in _ODD_METADATA) and _without_metadata(data) != data:
         return _decode_jpeg(path, _without_metadata(data))
     if damage.startswith(_ODD_HEADER):
         return simplejpeg.decode_jpeg(data, "RGB", strict=False)

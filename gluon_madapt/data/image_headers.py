@@ -1,4 +1,4 @@
-"""What an image says of itself, without decoding it: its size, and how to turn it upright."""
+"""Reads the header of an image: its size, and how to turn it upright."""
 
 import ctypes
 import io
@@ -10,6 +10,7 @@ from typing import BinaryIO, Iterator, List, NamedTuple, Tuple
 
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from gluon_madapt.errors import UserError
 
@@ -51,7 +52,7 @@ class Header(NamedTuple):
 
 
 def read_header(file: BinaryIO, path: Path) -> Header:
-    """Read what the file of an image says of it; ``path`` names it in messages.
+    """Read the header of an image file; ``path`` names the file in messages.
 
     Raises
     ------
@@ -113,17 +114,17 @@ def _other_header(file: BinaryIO) -> Header:
     file.seek(0)
     with Image.open(file) as image:
         size = image.size
-        if image.format == "TIFF":  # of which newer releases of Pillow tell the size when turned
+        if isinstance(image, TiffImageFile):  # of which newer releases of Pillow tell the size when turned
             size = int(image.tag_v2[_IMAGE_WIDTH]), int(image.tag_v2[_IMAGE_LENGTH])
         return Header(*size, orientation_of(image))
 
 
 def _png_header(file: BinaryIO) -> Header:
-    first, *told = _chunks_but_pixels(file)
+    first, *notes = _chunks_but_pixels(file)
     if len(first) < 25:
         raise EOFError("it was cut off")
     width, height = (int.from_bytes(first[start : start + 4], "big") for start in (8, 12))
-    return Header(width, height, _png_orientation(told) if told else 1)
+    return Header(width, height, _png_orientation(notes) if notes else 1)
 
 
 def _chunks_but_pixels(file: BinaryIO) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""Reading label files: the ids that are stored, as train ids; every failure names the file."""
+"""Reads label files as train ids; every error names the file."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from gluon_madapt.data.image_files import decode
-from gluon_madapt.data.stored_pixels import MORE_BITS, ONE_CHANNEL, read_colours, read_numbers
+from gluon_madapt.data.label_pixels import MORE_BITS, ONE_CHANNEL, read_colours, read_numbers
 from gluon_madapt.errors import UserError
 from gluon_madapt.labels import KNOWN_IDS, LabelMap, decode_ids
 
@@ -37,13 +37,15 @@ def read_train_ids(path: Path, num_classes: int) -> np.ndarray:
     """Read proxy labels, (H, W) uint8 train ids, 255 where there is no proxy."""
     ids = read_label_ids(path)
     if ((ids >= num_classes) & (ids != 255)).any():
-        found = int(ids[(ids >= num_classes) & (ids != 255)].max())
-        raise UserError(f"{path}: holds train id {found}: expected 0 to {num_classes - 1}, or 255 where there is none")
+        highest = int(ids[(ids >= num_classes) & (ids != 255)].max())
+        raise UserError(
+            f"{path}: holds train id {highest}: expected 0 to {num_classes - 1}, or 255 where there is none"
+        )
     return ids
 
 
 def read_label_ids(path: Path) -> np.ndarray:
-    """Read 8-bit ids as they are stored, (H, W) uint8; of a palette the index, where OpenCV would return its colour."""
+    """Read 8-bit ids as they are stored, (H, W) uint8; of a palette image the indices, not OpenCV's colours."""
     return read_numbers(path, ONE_CHANNEL, "8-bit ids, one channel or palette")
 
 

@@ -1,11 +1,13 @@
-"""The layouts of data sets on disk: which files are images, and where the label of each lies."""
+"""Finds the images of a data set on disk, and where the label of each lies."""
 
 import os
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
-from typing import Dict, Iterator, List, NamedTuple, Optional, Set
+from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from gluon_madapt.config import Data
-from gluon_madapt.data.kinds import IMAGE_SUFFIXES, LeftOut, is_image, why_not_read
+from gluon_madapt.data.file_types import IMAGE_SUFFIXES, LeftOut, is_image, why_not_read
 from gluon_madapt.data.listing import files_below, is_hidden
 from gluon_madapt.errors import UserError
 
@@ -16,25 +18,34 @@ LAYOUTS = {
     "folder": "images (" + ", ".join(IMAGE_SUFFIXES) + ") in it or in folders below it; labels, if needed, in a "
     "folder of the same form",
 }
+# (width, height) of nearly all images of the published data sets; a few of GTA5 differ.
+PUBLISHED_SIZES = {"gta5": (1914, 1052), "synthia": (1280, 760), "cityscapes": (2048, 1024)}
+# Images of their splits (P §3.1).
+PUBLISHED_COUNTS = {
+    ("gta5", "train"): 24966,
+    ("synthia", "train"): 9400,
+    ("cityscapes", "train"): 2975,
+    ("cityscapes", "val"): 500,
+}
 
 
 class Sample(NamedTuple):
-    """One image: its path, that of its label where there is one, and its name, the path relative to the images."""
+    """An image: its name (its path relative to the folder of images), its path, and the path of its label, if any."""
 
     name: str
     image: Path
     label: Optional[Path]
 
 
-class Found(NamedTuple):
-    """What there is of a data set: its samples, and the files among its images that are none."""
+class Listing(NamedTuple):
+    """The samples of a data set, and the files among its images that are no samples."""
 
     samples: List[Sample]
     left_out: LeftOut
 
 
 class _Layout(NamedTuple):
-    """Where images lie and how they end; how deep they lie, None for any depth; and the same of their labels."""
+    """The folder of the images, how their names end and how deep they lie (None: any depth); the same of labels."""
 
     images: Path
     image_suffix: str
@@ -48,8 +59,8 @@ def find_samples(data: Data) -> List[Sample]:
     return find(data).samples
 
 
-def find(data: Data) -> Found:
-    """List the samples of a data set as `find_samples`, and what else lies there that may be meant as one.
+def find(data: Data) -> Listing:
+    """List the samples of a data set as `find_samples` does, and other files that may be meant as samples.
 
     The case of letters in the file type does not matter: ``.PNG`` is ``.png``.
 
@@ -59,22 +70,44 @@ def find(data: Data) -> Found:
         If an image would be its own label, or could have one of two; or as `files_below`.
     """
     layout = _layout_of(data)
-    candidates, others = [], []
-    for path in files_below(layout.images, without=_labels_inside(layout)):
-        (candidates if _is_sample(path, layout) else others).append(path)
-    labels, plain = _Labels(layout), _Plain()
-    pairs = [Sample(path.relative_to(layout.images).as_posix(), path, labels.of(path)) for path in candidates]
-    taken: Set[Path] = set()
+    samples, others = _split(files_below(layout.images, without=_labels_inside(layout)), layout)
     if layout.labels and (_lies_in(layout.labels, layout.images) or _lies_in(layout.images, layout.labels)):
-        taken = {plain(one.label) for one in pairs if plain(one.label) != plain(one.image)}
-        taken |= {plain(one.image) for one in pairs if _is_named_as_label(one.image, layout)}
-        pairs = [one for one in pairs if plain(one.image) not in taken]
-        _refuse_own_labels([one for one in pairs if plain(one.label) == plain(one.image)])
-        others = [path for path in others if plain(path) not in taken]
+        samples, others = _without_labels(samples, others, layout)
     left_out = LeftOut()
     for path in others:
         left_out.add(path, _why_not(path, layout))
-    return Found(pairs, left_out)
+    return Listing(samples, left_out)
+
+
+def _split(paths: List[Path], layout: _Layout) -> Tuple[List[Sample], List[Path]]:
+    """Return the samples among files, in their order, and the files that are none."""
+    samples: List[Sample] = []
+    others: List[Path] = []
+    labels: Dict[Path, _Labels] = {}
+    # Folder by folder: `relative_to` of each of tens of thousands of paths would take longer than all the rest.
+    for folder, images in groupby(paths, key=attrgetter("parent")):
+        place = folder.relative_to(layout.images)
+        has_samples = layout.depth in (None, len(place.parts) + 1)
+        prefix = f"{place.as_posix()}/" if place.parts else ""
+        if place not in labels:
+            labels[place] = _Labels(layout, place)
+        for path in images:
+            if has_samples and _ends(path.name, layout.image_suffix) and is_image(path):
+                samples.append(Sample(prefix + path.name, path, labels[place].of(path)))
+            else:
+                others.append(path)
+    return samples, others
+
+
+def _without_labels(samples: List[Sample], others: List[Path], layout: _Layout) -> Tuple[List[Sample], List[Path]]:
+    """Return samples and other files without those that are labels of samples, where both lie in one folder."""
+    plain = _Plain()
+    own = [sample.label is not None and plain(sample.label) == plain(sample.image) for sample in samples]
+    labels = {plain(sample.label) for sample, is_own in zip(samples, own) if sample.label and not is_own}
+    labels |= {plain(sample.image) for sample in samples if _is_named_as_label(sample.image, layout)}
+    _refuse_own_labels([sample for sample, is_own in zip(samples, own) if is_own and plain(sample.image) not in labels])
+    kept = [sample for sample in samples if plain(sample.image) not in labels]
+    return kept, [path for path in others if plain(path) not in labels]
 
 
 def orphaned_labels(data: Data) -> List[Path]:
@@ -84,7 +117,7 @@ def orphaned_labels(data: Data) -> List[Path]:
         return []
     samples = find_samples(data)
     plain = _Plain()
-    known = {plain(path) for sample in samples for path in (sample.label, sample.image)}
+    known = {plain(path) for sample in samples for path in (sample.label, sample.image) if path}
     there = (path for path in files_below(layout.labels) if _ends(path.name, layout.label_suffix))
     return [path for path in there if plain(path) not in known and _fits_depth(path, layout.labels, layout.depth)]
 
@@ -98,12 +131,7 @@ def _layout_of(data: Data) -> _Layout:
     if data.dataset == "cityscapes":
         images, labels = (root / kind / data.split for kind in ("leftImg8bit", "gtFine"))
         return _Layout(images, "_leftImg8bit.png", 2, labels, "_gtFine_labelIds.png")
-    return _Layout(root, data.image_suffix, None, data.labels and Path(data.labels), data.label_suffix)
-
-
-def _is_sample(path: Path, layout: _Layout) -> bool:
-    fits = _ends(path.name, layout.image_suffix) and _fits_depth(path, layout.images, layout.depth)
-    return fits and is_image(path)
+    return _Layout(root, data.image_suffix, None, Path(data.labels) if data.labels else None, data.label_suffix)
 
 
 def _is_named_as_label(path: Path, layout: _Layout) -> bool:
@@ -135,31 +163,25 @@ def _folded(name: str) -> str:
 
 
 class _Labels:
-    """Finds the label of an image, whatever the case of its file type; each folder is listed once."""
+    """Finds the labels of the images in a folder, whatever the case of their file type; ``place`` is that folder."""
 
-    def __init__(self, layout: _Layout):
+    def __init__(self, layout: _Layout, place: Path):
         self._layout = layout
-        self._names: Dict[Path, Dict[str, List[str]]] = {}
+        self._folder = layout.labels and layout.labels / place
+        self._names: Dict[str, List[str]] = {}
+        if self._folder:
+            for name in sorted(_names_in(self._folder)):
+                self._names.setdefault(_folded(name), []).append(name)
 
     def of(self, image: Path) -> Optional[Path]:
-        layout = self._layout
-        if not layout.labels:
+        if not self._folder:
             return None
-        stem = image.name[: -len(layout.image_suffix or image.suffix)]
-        folder, name = layout.labels / image.relative_to(layout.images).parent, f"{stem}{layout.label_suffix}"
-        there = self._there(folder).get(_folded(name), [name])
-        if len(there) > 1:
-            raise UserError(
-                f"{folder / there[0]} and {folder / there[1]}: either could be the label of {image}: remove one of them"
-            )
-        return folder / there[0]
-
-    def _there(self, folder: Path) -> Dict[str, List[str]]:
-        if folder not in self._names:
-            names = self._names[folder] = {}
-            for name in sorted(_names_in(folder)):
-                names.setdefault(_folded(name), []).append(name)
-        return self._names[folder]
+        stem = image.name[: -len(self._layout.image_suffix or image.suffix)]
+        name = f"{stem}{self._layout.label_suffix}"
+        first, *more = (self._folder / name for name in self._names.get(_folded(name), [name]))
+        if more:
+            raise UserError(f"{first} and {more[0]}: either could be the label of {image}: remove one of them")
+        return first
 
 
 def _names_in(folder: Path) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Lists the files below a folder: linked folders once each, hidden and system files never."""
 
 import os
+from operator import attrgetter
 from pathlib import Path
 from typing import Iterator, List, Optional, Set, Tuple
 
@@ -89,7 +90,7 @@ class _Walk:
     def _behind(self, link: Path) -> Tuple[Path, str]:
         """Return by what path the folder behind a link is listed, and its real path."""
         target = os.path.realpath(link)
-        if any(_lies_in(one, target) for one in self._above):
+        if any(_lies_in(folder, target) for folder in self._above):
             raise UserError(
                 f"{link}: is a link to {target}, which it lies in: remove it, or name a folder without such a link"
             )
@@ -102,10 +103,14 @@ class _Walk:
 def _entries(folder: Path) -> Iterator[os.DirEntry]:
     try:
         with os.scandir(folder) as entries:
-            shown = [one for one in entries if not is_hidden(one.name, _is_folder(one.path))]
-        return iter(sorted(shown, key=lambda one: one.name))
+            shown = [entry for entry in entries if not is_hidden(entry.name, _leads_to_folder(entry))]
+        return iter(sorted(shown, key=attrgetter("name")))
     except OSError as error:
         raise UserError(f"{folder}: cannot be read ({error.strerror}): expected a folder of files") from None
+
+
+def _leads_to_folder(entry: os.DirEntry) -> bool:
+    return _is_folder(entry.path) if entry.is_symlink() else entry.is_dir(follow_symlinks=False)
 
 
 def _is_folder(path: str) -> bool:

@@ -1,11 +1,10 @@
-"""Batches, prepared by a few threads ahead of the network."""
+"""Prepares batches in a few threads, ahead of the network."""
 
-import itertools
 import logging
 import zlib
 from contextlib import closing
 from functools import lru_cache
-from typing import Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Generator, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
@@ -27,7 +26,7 @@ _ORDER, _AUGMENTATION = 0, 1
 class Batch(NamedTuple):
     """``images`` (N, 3, H, W) float32, normalised; ``labels`` (N, H, W) uint8 train ids or None; the samples' names.
 
-    ``replaced`` names broken samples in whose place others are.
+    ``replaced`` names broken samples whose place others take.
     """
 
     images: np.ndarray
@@ -38,20 +37,20 @@ class Batch(NamedTuple):
 
 def every_batch(batches: Sequence) -> Iterator[Batch]:
     """Yield the batches of a sequence of batches, or of sequences of them."""
-    for one in batches:
-        if isinstance(one, Batch):
-            yield one
+    for item in batches:
+        if isinstance(item, Batch):
+            yield item
         else:
-            yield from every_batch(one)
+            yield from every_batch(item)
 
 
-class _Read(NamedTuple):
-    """A sample as a batch takes it up, and the names of those that were to be in its place and are broken."""
+class _Sample(NamedTuple):
+    """An image and its label, and the names of broken samples whose place they take."""
 
     image: np.ndarray
     label: Optional[np.ndarray]
     name: str
-    broken: Tuple[str, ...]
+    broken: Tuple[str, ...] = ()
 
 
 class Loader:
@@ -82,7 +81,7 @@ class Loader:
     threads : int
         Threads that prepare samples.
     replace_broken : bool
-        Whether the next sample takes the place of one that cannot be read; otherwise that is an error.
+        Whether the next sample takes the place of a sample that cannot be read; otherwise that is an error.
     """
 
     def __init__(
@@ -111,7 +110,7 @@ class Loader:
         self._known_broken: Set[str] = set()
         self._order = lru_cache(maxsize=2)(self._shuffled)
 
-    def batches(self, start: int, stop: int) -> Iterator[Batch]:
+    def batches(self, start: int, stop: int) -> Generator[Batch, None, None]:
         """Yield this process's batches of iterations ``start`` to ``stop - 1``, one by one."""
         iterations, slots = range(start, stop), range(self._batch_size)  # never lists: there may be 1e9 of them
         places = (
@@ -131,21 +130,21 @@ class Loader:
             for _ in range(start, stop):
                 yield [next(batches) for _ in self._own]
 
-    def _sample(self, place: Tuple[int, int]) -> _Read:
+    def _sample(self, place: Tuple[int, int]) -> _Sample:
         iteration, slot = place
         epoch, position = divmod(iteration * self.images_per_iteration + slot, len(self.dataset))
-        (image, label, name), broken = self._readable(self._order(epoch), position)
+        sample = self._readable(self._order(epoch), position)
         rng = np.random.default_rng((*self._seed, _AUGMENTATION, iteration, slot))
-        image, label = transform(image, label, self._settings, rng)
-        return _Read(normalize(image), label, name, broken)
+        image, label = transform(sample.image, sample.label, self._settings, rng)
+        return sample._replace(image=normalize(image), label=label)
 
-    def _readable(self, order: np.ndarray, position: int):
+    def _readable(self, order: np.ndarray, position: int) -> _Sample:
         """Read the sample at a position of an epoch's order, or the next that can be read."""
         broken: List[str] = []
         while True:
             index = int(order[(position + len(broken)) % len(order)])
             try:
-                return self._read(index), tuple(broken)
+                return self._read(index)._replace(broken=tuple(broken))
             except UserError as error:
                 broken.append(self.dataset.samples[index].name)
                 if not self._replace_broken:
@@ -156,7 +155,7 @@ class Loader:
                     self._known_broken.add(broken[-1])
                     _log.warning("%s: the next sample takes its place", error)
 
-    def _read(self, index: int) -> Tuple[np.ndarray, Optional[np.ndarray], str]:
+    def _read(self, index: int) -> _Sample:
         image = self.dataset.image(index)
         label = self.dataset.label(index) if self._labelled else None
         name = self.dataset.samples[index].name
@@ -164,22 +163,23 @@ class Loader:
             raise UserError(
                 f"{name}: the image is {_size(image)}, its label {_size(label)}: expected one size (width x height)"
             )
-        return image, label, name
+        return _Sample(image, label, name)
 
     def _shuffled(self, epoch: int) -> np.ndarray:
         return np.random.default_rng((*self._seed, _ORDER, epoch)).permutation(len(self.dataset))
 
     @staticmethod
-    def _collate(samples) -> Batch:
-        images, labels, names, broken = zip(*samples)
-        sizes = {image.shape for image in images}
-        if len(sizes) > 1:
+    def _collate(samples: Sequence[_Sample]) -> Batch:
+        names = tuple(sample.name for sample in samples)
+        if len({sample.image.shape for sample in samples}) > 1:
             raise UserError(
                 f"{', '.join(names)}: these images of one batch differ in size after resizing: "
                 "set a crop or a size for this input, or a batch of 1"
             )
-        labels = None if labels[0] is None else np.stack(labels)
-        return Batch(np.stack(images), labels, names, tuple(itertools.chain(*broken)))
+        labels = [sample.label for sample in samples if sample.label is not None]
+        replaced = tuple(name for sample in samples for name in sample.broken)
+        images = np.stack([sample.image for sample in samples])
+        return Batch(images, np.stack(labels) if labels else None, names, replaced)
 
 
 def _size(image: np.ndarray) -> str:

@@ -1,16 +1,27 @@
-"""Finds what was probably mixed up: labels among images, images that two data sets share."""
+"""Finds what was probably mixed up: labels among images, images in two data sets, train ids in place of label ids."""
 
 import hashlib
+import logging
 import random
 import re
+from contextlib import closing
 from pathlib import Path
-from typing import Dict, List, Sequence, Set, Tuple
+from typing import Dict, Generator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 import numpy as np
 from PIL import Image
 
-from gluon_madapt.data.image_files import NOT_AN_IMAGE
+from gluon_madapt.config import Experiment
+from gluon_madapt.data.datasets import Dataset
+from gluon_madapt.data.image_headers import NOT_AN_IMAGE
+from gluon_madapt.data.label_files import read_label_ids
+from gluon_madapt.data.label_maps import label_map_of
 from gluon_madapt.data.layouts import Sample
+from gluon_madapt.errors import UserError
+from gluon_madapt.labels import IGNORE, class_set
+from gluon_madapt.system.threads import in_threads
+
+_log = logging.getLogger(__name__)
 
 # Words in the names of folders that data sets keep labels in.
 _LABEL_WORDS = re.compile(
@@ -18,21 +29,35 @@ _LABEL_WORDS = re.compile(
     r"segmentation(s|class|object|maps?|classaug|classraw)?|seg|semantics?"
 )
 # Images whose headers are looked at, and how many of the suspects are decoded.
-_LOOKED_AT, _DECODED = 60, 12
+_HEADERS_READ, _DECODED = 60, 12
 # Modes of Pillow that labels have, and few photographs.
 _ONE_CHANNEL = ("1", "L", "LA", "P", "PA", "I", "I;16", "I;16B", "I;16L")
 # A label map has fewer values; a photograph, even a grey one, has more.
 _MOST_VALUES = 64
 # Of a file's content, what tells whether it is another's: this many pieces, spread evenly, of so many bytes.
 _PIECES, _PIECE = 16, 4096
+# Data sets that store Cityscapes' label ids.  SYNTHIA's own are told by their format: nobody writes train ids in it.
+_OF_CITYSCAPES = ("cityscapes", "gta5")
+_HIGHEST = len(class_set(19)) - 1
+# Label ids up to the highest train id that are of no class; 0 is left out, since any label may be of nothing.
+_OF_NO_CLASS = set(range(1, _HIGHEST + 1)) - set(class_set(19).label_ids["cityscapes"])
+# Label files, spread over the split, that are read first: of label ids, one is nearly always enough.
+_READ_FIRST = 8
+
+
+class Suspicion(NamedTuple):
+    """A message on labels that hold no id above the train ids; ``certain`` if some of their ids are no class's."""
+
+    text: str
+    certain: bool
 
 
 def labels_among(samples: Sequence[Sample]) -> List[Path]:
     """Return images, of a sample of them, that look like labels: few values, in one channel or a folder of labels."""
     chosen = random.Random(0)  # noqa: S311 - the same each time, and in step with no order of names
-    looked_at = chosen.sample(range(len(samples)), min(_LOOKED_AT, len(samples)))
-    in_label_folders = [place for place, one in enumerate(samples) if _is_of_labels(one.name)]
-    suspects = [place for place in looked_at if _has_one_channel(samples[place].image)]
+    candidates = chosen.sample(range(len(samples)), min(_HEADERS_READ, len(samples)))
+    in_label_folders = [place for place, sample in enumerate(samples) if _is_of_labels(sample.name)]
+    suspects = [place for place in candidates if _has_one_channel(samples[place].image)]
     suspects += chosen.sample(in_label_folders, min(_DECODED, len(in_label_folders)))
     suspects = sorted(set(suspects))
     suspects = sorted(chosen.sample(suspects, min(_DECODED, len(suspects))))
@@ -48,9 +73,45 @@ def shared_images(samples: Sequence[Sample], others: Sequence[Sample]) -> List[T
     pairs = []
     for size in sorted(set(by_size) & set(other_sizes)):
         known = {_pieces_of(path, size): path for path in other_sizes[size]}
-        found = ((path, known.get(_pieces_of(path, size))) for path in by_size[size])
-        pairs += [(path, other) for path, other in found if other]
+        twins = ((path, known.get(_pieces_of(path, size))) for path in by_size[size])
+        pairs += [(path, twin) for path, twin in twins if twin]
     return sorted(pairs)
+
+
+def train_ids_in(experiment: Experiment, which: str, dataset: Dataset) -> Optional[Suspicion]:
+    """Find out whether the source, target or val labels hold train ids where label ids are expected.
+
+    Files are read until a label id appears that is no train id, mostly in the first one.  Files that cannot be read are
+    passed over.
+    """
+    if label_map_of(experiment, which).dataset not in _OF_CITYSCAPES:
+        return None
+    paths = [sample.label for sample in dataset.samples if sample.label]
+    seen: Set[int] = set()
+    with closing(_ids_in(paths, experiment.data.threads)) as files:
+        for ids in files:
+            seen |= ids - {IGNORE}
+            if max(seen, default=0) > _HIGHEST:
+                return None
+    if not seen - {0}:
+        return None
+    data = getattr(experiment.data, which)
+    certain = bool(seen & _OF_NO_CLASS)
+    text = (
+        f"{data.root}: its labels {'hold' if certain else 'may hold'} train ids in place of label ids: in all "
+        f"{len(paths)} files no id but {IGNORE} is above {_HIGHEST}, and label ids go up to 33: take the labels of "
+        f"{data.dataset} as published, or name these as a data set 'folder' with data.{which}.ids {{road: [0], ...}}"
+    )
+    return Suspicion(text, certain)
+
+
+def refuse_train_ids(experiment: Experiment, which: str, dataset: Dataset) -> None:
+    """Raise a `UserError` if labels hold train ids in place of label ids; warn if they may."""
+    suspicion = train_ids_in(experiment, which, dataset)
+    if suspicion and suspicion.certain:
+        raise UserError(suspicion.text)
+    if suspicion:
+        _log.warning("%s", suspicion.text)
 
 
 def _is_of_labels(name: str) -> bool:
@@ -78,15 +139,15 @@ def _has_few_values(path: Path) -> bool:
 
 def _by_size(samples: Sequence[Sample]) -> Dict[int, Set[Path]]:
     """Return the images by the sizes of their files, those without any content left out."""
-    found: Dict[int, Set[Path]] = {}
+    images: Dict[int, Set[Path]] = {}
     for sample in samples:
         try:
             size = sample.image.stat().st_size
         except OSError:
             continue
         if size:
-            found.setdefault(size, set()).add(sample.image)
-    return found
+            images.setdefault(size, set()).add(sample.image)
+    return images
 
 
 def _pieces_of(path: Path, size: int) -> str:
@@ -99,3 +160,18 @@ def _pieces_of(path: Path, size: int) -> str:
     except OSError:
         return str(path)
     return digest.hexdigest()
+
+
+def _ids_in(paths: Sequence[Path], threads: int) -> Generator[Set[int], None, None]:
+    """Yield the ids in each file: first in a few that are spread evenly, one by one, then in all others."""
+    first = paths[:: -(-len(paths) // _READ_FIRST)]
+    yield from map(_ids_of, first)
+    with closing(in_threads(_ids_of, sorted({*paths} - {*first}), threads, ahead=2 * threads)) as others:
+        yield from others
+
+
+def _ids_of(path: Path) -> Set[int]:
+    try:
+        return set(np.flatnonzero(np.bincount(read_label_ids(path).ravel())).tolist())
+    except UserError:
+        return set()

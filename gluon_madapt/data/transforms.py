@@ -1,4 +1,4 @@
-"""Image and label on their way to a network input: resized, scaled, padded, cropped and mirrored together (P §3.2)."""
+"""Prepares an image and its label for a network: resizes, scales, pads, crops and mirrors them together (P §3.2)."""
 
 from typing import Optional, Tuple
 

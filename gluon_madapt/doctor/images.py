@@ -6,10 +6,9 @@ from typing import Iterator, Optional, Sequence
 import numpy as np
 
 from gluon_madapt.data import Dataset
-from gluon_madapt.data.kinds import few
-from gluon_madapt.data.layouts import orphaned_labels
-from gluon_madapt.data.published import COUNTS, SIZES
-from gluon_madapt.data.train_ids import train_ids_in
+from gluon_madapt.data.file_types import few
+from gluon_madapt.data.layouts import PUBLISHED_COUNTS, PUBLISHED_SIZES, orphaned_labels
+from gluon_madapt.data.mix_ups import train_ids_in
 from gluon_madapt.doctor.findings import ERROR, OK, WARNING, Finding
 from gluon_madapt.errors import UserError
 from gluon_madapt.labels import IGNORE
@@ -35,7 +34,7 @@ def examine_images(run: Run, which: str, full: bool) -> Iterator[Finding]:
         return
     labelled = which != "target"
     dataset = run.dataset(which, labelled)
-    expected = COUNTS.get((data.dataset, data.split))
+    expected = PUBLISHED_COUNTS.get((data.dataset, data.split))
     found = f"{data.root}: {len(dataset)} {'pairs' if labelled else 'images'} of {data.dataset} {data.split}"
     if expected and len(dataset) + len(dataset.skipped) != expected:
         yield Finding(WARNING, what, f"{found}; the published data set has {expected}")
@@ -54,7 +53,7 @@ def examine_images(run: Run, which: str, full: bool) -> Iterator[Finding]:
     for other in ("source", "target") if which == "val" else ():
         for text in shared_with_val(run, other):
             yield Finding(WARNING, what, text)
-    yield from _read(run, what, dataset, labelled, full, SIZES.get(data.dataset))
+    yield from _read(run, what, dataset, labelled, full, PUBLISHED_SIZES.get(data.dataset))
 
 
 def _read(run: Run, what: str, dataset: Dataset, labelled: bool, full: bool, usual) -> Iterator[Finding]:

@@ -1,6 +1,6 @@
-"""NumPy archives (.npz) of arrays alone, which end with the SHA-256 of themselves; nothing in them is ever unpickled.
+"""Reads and writes NumPy archives (.npz) of arrays, each with the SHA-256 of itself at its end; unpickles nothing.
 
-The archive's own checksums are not enough: where an altered directory says that an array is longer than it is, they are
+The checksums of a zip file are not enough: where an altered directory says that an array is longer than it is, they are
 never compared.
 """
 
@@ -31,13 +31,16 @@ _DAMAGED = (
     zlib.error,
     zipfile.BadZipFile,
 )
-
-
 _DIGEST_BYTES = 64
 
 
 class DamagedArchiveError(ValueError):
-    """The file is missing, is no archive, or was cut off or altered; the message says in one line what came of it."""
+    """A file that is missing, no archive, cut off or altered; the message says in one line which."""
+
+    @classmethod
+    def of(cls, error: Exception) -> "DamagedArchiveError":
+        """Return an error with the message of another one, on one line."""
+        return cls(" ".join(str(error).split()) or type(error).__name__)
 
 
 def write_archive(file: BinaryIO, arrays: Dict[str, np.ndarray]) -> None:
@@ -51,10 +54,10 @@ def write_archive(file: BinaryIO, arrays: Dict[str, np.ndarray]) -> None:
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
     file.flush()
-    with Path(file.name).open("rb+") as again:
-        digest = _digest(again)
-        again.seek(-_DIGEST_BYTES, os.SEEK_END)
-        again.write(digest)
+    with Path(file.name).open("rb+") as archive_file:
+        digest = _digest(archive_file)
+        archive_file.seek(-_DIGEST_BYTES, os.SEEK_END)
+        archive_file.write(digest)
 
 
 def is_intact(path: Path) -> bool:
@@ -84,21 +87,21 @@ def read_archive(
             raise ValueError("an entry is no array")  # NumPy returns the bytes of what does not begin as one
         return arrays
     except _DAMAGED as error:
-        raise DamagedArchiveError(" ".join(str(error).split()) or type(error).__name__) from None
+        raise DamagedArchiveError.of(error) from None
 
 
 def _digest(file: BinaryIO) -> bytes:
     """Return the SHA-256 of all bytes but those of the digest, in hexadecimal digits."""
     left = file.seek(0, os.SEEK_END) - _DIGEST_BYTES
     file.seek(0)
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     while left > 0:
         block = file.read(min(left, 1 << 20))
         if not block:
             break
-        found.update(block)
+        digest.update(block)
         left -= len(block)
-    return found.hexdigest().encode()
+    return digest.hexdigest().encode()
 
 
 def array_names(path: Path) -> List[str]:
@@ -107,4 +110,4 @@ def array_names(path: Path) -> List[str]:
         with zipfile.ZipFile(path) as archive:
             return [name[: -len(".npy")] for name in archive.namelist()]
     except _DAMAGED as error:
-        raise DamagedArchiveError(" ".join(str(error).split()) or type(error).__name__) from None
+        raise DamagedArchiveError.of(error) from None

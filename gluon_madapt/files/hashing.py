@@ -1,4 +1,4 @@
-"""Naming a file by what is in it."""
+"""Names a file by its content."""
 
 import hashlib
 from pathlib import Path

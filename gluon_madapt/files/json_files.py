@@ -1,4 +1,4 @@
-"""What a stage writes down for people and for itself: JSON, settings and logs, written whole or not at all."""
+"""Reads and writes what a stage leaves for people and for itself: JSON, settings and logs."""
 
 import json
 from pathlib import Path

@@ -14,7 +14,7 @@ from typing import Callable, Dict, List, NamedTuple, Tuple
 import cv2
 import numpy as np
 
-from gluon_madapt.data.contents import digests
+from gluon_madapt.data.file_cache import digests
 from gluon_madapt.errors import UserError
 from gluon_madapt.miniworld import formats
 from gluon_madapt.miniworld.layout import CITYSCAPES, GTA5, SYNTHIA, Layout

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import Dict, Iterable, List, NamedTuple, Sequence
 
-from gluon_madapt.data.kinds import IMAGE_SUFFIXES, VIDEO_SUFFIXES, LeftOut, is_image, is_video, why_not_read
+from gluon_madapt.data.file_types import IMAGE_SUFFIXES, VIDEO_SUFFIXES, LeftOut, is_image, is_video, why_not_read
 from gluon_madapt.data.listing import files_below, is_hidden
 from gluon_madapt.errors import UserError
 

@@ -6,7 +6,7 @@ from typing import Any, Dict, List, Optional, Sequence
 
 import numpy as np
 
-from gluon_madapt.data.contents import digests, remembered
+from gluon_madapt.data.file_cache import digests, read_once
 from gluon_madapt.data.label_files import read_train_ids
 from gluon_madapt.errors import UserError
 
@@ -28,7 +28,7 @@ def stored_hashes(paths: Sequence[Path], entries: Sequence[Dict[str, Any]]) -> L
         for digest, entry in zip(digests(paths), entries)
     ]
     others = [place for place, known in enumerate(hashes) if known is None]
-    for place, found in zip(others, remembered("labels", [paths[place] for place in others], _decoded)):
+    for place, found in zip(others, read_once("labels", [paths[place] for place in others], _decoded)):
         hashes[place] = found
     return hashes
 

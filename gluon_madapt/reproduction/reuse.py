@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple
 
 from gluon_madapt.data import Dataset, is_same
-from gluon_madapt.data.contents import digests
+from gluon_madapt.data.file_cache import digests
 from gluon_madapt.errors import UserError
 from gluon_madapt.evaluation.protocol import protocol_of
 from gluon_madapt.files.json_files import read_json

@@ -3,7 +3,7 @@
 import logging
 from typing import Iterator, Sequence
 
-from gluon_madapt.data.kinds import few
+from gluon_madapt.data.file_types import few
 from gluon_madapt.data.layouts import find, find_samples
 from gluon_madapt.data.mix_ups import labels_among, shared_images
 from gluon_madapt.errors import UserError

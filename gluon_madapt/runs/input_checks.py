@@ -3,7 +3,7 @@
 from typing import Sequence
 
 from gluon_madapt.data import Dataset
-from gluon_madapt.data.train_ids import refuse_train_ids
+from gluon_madapt.data.mix_ups import refuse_train_ids
 from gluon_madapt.runs.data_warnings import warn_of_data
 from gluon_madapt.runs.labelled_pixels import refuse_unlabelled
 from gluon_madapt.runs.run import Run

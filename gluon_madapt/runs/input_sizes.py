@@ -4,7 +4,7 @@ from typing import Optional, Tuple
 
 from gluon_madapt.config import Input
 from gluon_madapt.data.image_files import image_size
-from gluon_madapt.data.published import COUNTS, SIZES
+from gluon_madapt.data.layouts import PUBLISHED_COUNTS, PUBLISHED_SIZES
 from gluon_madapt.data.transforms import base_size
 from gluon_madapt.errors import UserError
 from gluon_madapt.runs.run import Run
@@ -21,7 +21,7 @@ def own_size(run: Run, which: str) -> Tuple[int, int]:
         return image_size(run.dataset(which, labelled=False).samples[0].image)
     except UserError:
         data = getattr(run.experiment.data, which)
-        return SIZES.get(data.dataset if data else "", SIZES["cityscapes"])
+        return PUBLISHED_SIZES.get(data.dataset if data else "", PUBLISHED_SIZES["cityscapes"])
 
 
 def image_count(run: Run, which: str) -> Optional[int]:
@@ -30,4 +30,4 @@ def image_count(run: Run, which: str) -> Optional[int]:
         return len(run.dataset(which, labelled=False))
     except UserError:
         data = getattr(run.experiment.data, which)
-        return data and COUNTS.get((data.dataset, data.split))
+        return data and PUBLISHED_COUNTS.get((data.dataset, data.split))

@@ -1,4 +1,4 @@
-"""Compiling loops over pixels to machine code."""
+"""Compiles loops over pixels to machine code."""
 
 from typing import Callable
 
@@ -12,8 +12,7 @@ def compiled(function: Callable) -> Callable:
     operation: no reordering and no fused multiply-add, so results are the same on every processor.  A compiled function
     calls only those of its own file: Numba would not notice that one elsewhere has changed.
     """
-    options = {"nogil": True, "error_model": "numpy"}
     try:
-        return njit(cache=True, **options)(function)
+        return njit(nogil=True, error_model="numpy", cache=True)(function)
     except RuntimeError:  # neither the package's folder nor the user's cache can be written: compile in each process
-        return njit(**options)(function)
+        return njit(nogil=True, error_model="numpy")(function)

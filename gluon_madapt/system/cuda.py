@@ -1,4 +1,4 @@
-"""The CUDA build of MXNet: finding the libraries that it links, and telling whether it holds code for a GPU."""
+"""Finds the libraries that MXNet's CUDA build links, and tells whether that build holds code for a GPU."""
 
 import ctypes
 import sysconfig

@@ -1,4 +1,4 @@
-"""The devices of a run: what the config names, as MXNet's contexts."""
+"""Turns the devices that a config names into MXNet's contexts."""
 
 from typing import List, Sequence, Union
 

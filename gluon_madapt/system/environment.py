@@ -1,4 +1,4 @@
-"""Clean the variables that MXNet, OpenMP and Numba read while they are imported: of a wrong one some of them abort."""
+"""Cleans the variables that MXNet, OpenMP and Numba read on import; some of them abort at a wrong one."""
 
 import contextlib
 import os

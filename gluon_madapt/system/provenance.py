@@ -1,4 +1,4 @@
-"""Which state of the code made a result."""
+"""Names the state of the code that made a result."""
 
 import subprocess
 from functools import lru_cache
@@ -33,7 +33,7 @@ def _git(*arguments: str) -> str:
     # Without its lock on the index, which a process that is killed would leave behind.
     command = ("git", "--no-optional-locks", "-C", str(_PACKAGE), *arguments)
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        result = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     except OSError:  # no git here
         return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+    return result.stdout.strip() if result.returncode == 0 else ""

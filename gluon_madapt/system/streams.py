@@ -1,10 +1,10 @@
-"""Standard output and error that never end the work: where they cannot take what is printed, that alone is lost."""
+"""Keeps the work going when standard output or error fails: only what cannot be printed is lost."""
 
 import logging
 import os
 import signal
 import sys
-from typing import Any, Optional
+from typing import Any, Callable, Optional, TextIO
 
 from gluon_madapt.names import printable
 
@@ -24,10 +24,10 @@ class LastingStream:
     Attributes
     ----------
     error : OSError, optional
-        What came in the way first; nothing is written after it.
+        The first error; nothing is written after it.
     """
 
-    def __init__(self, stream, kept: Optional[str] = None):
+    def __init__(self, stream: TextIO, kept: Optional[str] = None):
         self._stream, self._kept = stream, kept
         self.error: Optional[OSError] = None
 
@@ -40,9 +40,9 @@ class LastingStream:
         """Have what was written leave this process, or lose it."""
         self._attempt(self._stream.flush)
 
-    def _attempt(self, action, *given) -> None:
+    def _attempt(self, action: Callable[..., object], *arguments: object) -> None:
         try:
-            action(*given)
+            action(*arguments)
         except OSError as error:
             self.error = self.error or error
             _open_nothing(self._stream.fileno())  # which takes what the stream still has, now and at exit
@@ -95,15 +95,15 @@ def _open_nothing(number: int) -> None:
 
 
 def is_read() -> bool:
-    """Tell whether there is still anybody, or anything, that takes what is printed."""
+    """Tell whether what is printed still reaches anybody."""
     return getattr(sys.stdout, "error", None) is None
 
 
 def status_after_printing(status: int) -> int:
-    """Return with what status to end, once all was printed; say so if it could not be.
+    """Return the exit status of a process that has printed everything; report output that could not be written.
 
-    ``status`` is what it is otherwise.  After 0 it becomes 1, or, where a pipe was closed, as by ``head``, what a shell
-    says of that; then there is nothing to say.
+    ``status`` is the status without such an error.  A 0 becomes 1, or, where a pipe was closed, as by ``head``, the
+    status that a shell gives to that, without a message.
     """
     sys.stdout.flush()
     error = getattr(sys.stdout, "error", None)

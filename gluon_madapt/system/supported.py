@@ -1,4 +1,4 @@
-"""Whether this Python and this machine can run the package; what cannot is told in one line, with what mends it.
+"""Checks whether this Python and this machine can run the package; says in one line what is wrong, and what mends it.
 
 setup.py, tools/environment.sh and the tools ask before anything is installed, so this file needs the standard library
 alone, and is read by Pythons that are not supported, too.

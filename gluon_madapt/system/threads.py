@@ -1,11 +1,11 @@
-"""Work on several cores at once: threads, since worker processes of MXNet leak shared memory."""
+"""Works on several cores at once, in threads, since worker processes of MXNet leak shared memory."""
 
 import math
 import os
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Callable, Deque, Iterable, Iterator, TypeVar
+from typing import Callable, Deque, Generator, Iterable, TypeVar
 
 _TOPOLOGY = Path("/sys/devices/system/cpu")
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
@@ -23,10 +23,10 @@ def cores() -> int:
     processors = os.sched_getaffinity(0)
     names = ("physical_package_id", "core_id")
     try:
-        found = {tuple((_TOPOLOGY / f"cpu{n}/topology/{name}").read_text() for name in names) for n in processors}
+        number = len({tuple((_TOPOLOGY / f"cpu{n}/topology/{name}").read_text() for name in names) for n in processors})
     except OSError:
-        found = processors
-    return max(1, min(len(found), _quota()))
+        number = len(processors)
+    return max(1, min(number, _quota()))
 
 
 def _quota() -> int:
@@ -38,7 +38,9 @@ def _quota() -> int:
         return len(os.sched_getaffinity(0))
 
 
-def in_threads(function: Callable[[Item], Result], items: Iterable[Item], threads: int, ahead: int) -> Iterator[Result]:
+def in_threads(
+    function: Callable[[Item], Result], items: Iterable[Item], threads: int, ahead: int
+) -> Generator[Result, None, None]:
     """Yield ``function(item)`` for each item, in their order.
 
     Parameters

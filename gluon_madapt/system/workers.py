@@ -1,4 +1,4 @@
-"""Whether this process is one of several that train together, by the variables that MXNet's key-value store reads.
+"""Tells whether this process is one of several that train together, as MXNet's key-value store is told.
 
 Asked before MXNet is imported, which takes seconds.
 """

@@ -9,7 +9,7 @@ from label_files import bmp, gif, png, tiff
 from PIL import Image
 
 from gluon_madapt.data.label_files import read_label, read_train_ids
-from gluon_madapt.data.stored_pixels import MORE_BITS, ONE_CHANNEL, read_colours, read_numbers
+from gluon_madapt.data.label_pixels import MORE_BITS, ONE_CHANNEL, read_colours, read_numbers
 from gluon_madapt.errors import UserError
 from gluon_madapt.labels import LabelMap, class_set, encode_ids, label_map
 

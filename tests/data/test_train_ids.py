@@ -8,8 +8,8 @@ from broken_images import encoded
 from PIL import Image
 from small_experiments import small_experiment
 
-from gluon_madapt.data import train_ids
-from gluon_madapt.data.train_ids import refuse_train_ids, train_ids_in
+from gluon_madapt.data import mix_ups
+from gluon_madapt.data.mix_ups import refuse_train_ids, train_ids_in
 from gluon_madapt.doctor import ERROR, WARNING, examine
 from gluon_madapt.errors import UserError
 from gluon_madapt.evaluation.protocol import score_stage, scorer_along_the_way
@@ -81,7 +81,7 @@ def test_what_a_split_may_hold(ids, expected, world):
 
 
 def test_one_label_id_in_the_last_file_is_enough(world, monkeypatch):
-    monkeypatch.setattr(train_ids, "_LOOKED_AT", 2)
+    monkeypatch.setattr(mix_ups, "_READ_FIRST", 2)
     paths = labels_of(world, "source")
     for place in range(len(paths)):
         whole = [path.read_bytes() for path in paths]
@@ -93,8 +93,8 @@ def test_one_label_id_in_the_last_file_is_enough(world, monkeypatch):
 
 def test_of_label_ids_few_files_are_read(world, monkeypatch):
     read = []
-    original = train_ids.read_label_ids
-    monkeypatch.setattr(train_ids, "read_label_ids", lambda path: read.append(path) or original(path))
+    original = mix_ups.read_label_ids
+    monkeypatch.setattr(mix_ups, "read_label_ids", lambda path: read.append(path) or original(path))
     assert suspicion(world, "source") is None
     assert len(read) == 1
 

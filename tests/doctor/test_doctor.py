@@ -9,7 +9,7 @@ from conftest import ROOT
 from PIL import Image
 from small_experiments import CONFIG, small_experiment, small_settings
 
-from gluon_madapt.data import published
+from gluon_madapt.data.layouts import PUBLISHED_COUNTS
 from gluon_madapt.doctor import ERROR, OK, WARNING, examine, images, machine
 from gluon_madapt.miniworld import make_miniworld
 from gluon_madapt.stages import Run
@@ -39,8 +39,8 @@ def texts(findings, level):
 
 
 def test_a_world_that_is_whole(world, monkeypatch):
-    monkeypatch.setattr(images, "COUNTS", {})
-    monkeypatch.setattr(images, "SIZES", {})
+    monkeypatch.setattr(images, "PUBLISHED_COUNTS", {})
+    monkeypatch.setattr(images, "PUBLISHED_SIZES", {})
     by_name = found(world)
     assert set(by_name) == {"packages", "device", "memory", "weights", "data.source", "data.target", "data.val", "disk"}
     assert all(levels(findings) == {OK} for findings in by_name.values()), by_name
@@ -51,7 +51,7 @@ def test_a_world_that_is_whole(world, monkeypatch):
 
 def test_counts_and_sizes_other_than_the_published_ones_are_warnings(world):
     by_name = found(world)
-    assert f"the published data set has {published.COUNTS['gta5', 'train']}" in texts(by_name["data.source"], WARNING)
+    assert f"the published data set has {PUBLISHED_COUNTS['gta5', 'train']}" in texts(by_name["data.source"], WARNING)
     assert "the published images are 2048x1024" in texts(by_name["data.target"], WARNING)
 
 

@@ -11,7 +11,7 @@ from conftest import ROOT
 from report_runs import SCORED
 from small_experiments import CONFIG, small_experiment, small_settings
 
-from gluon_madapt.data import contents
+from gluon_madapt.data import file_cache
 from gluon_madapt.evaluation.protocol import score_stage
 from gluon_madapt.files.hashing import sha256
 from gluon_madapt.files.json_files import write_json
@@ -89,7 +89,7 @@ def test_it_is_looked_again_each_time(scored, world):
 
 
 def test_a_plan_of_what_is_not_begun_reads_no_image(world, tmp_path, monkeypatch):
-    monkeypatch.setattr(contents, "_digest", None)
+    monkeypatch.setattr(file_cache, "_digest", None)
     plan, step = plan_of(world, tmp_path / "nothing")
     assert {state.kind for state in states_of(plan).values()} == {TO_RUN}
 

@@ -10,7 +10,7 @@ from altered_files import SOURCE, SOURCE_LABELS, TARGET, alter
 from PIL import Image
 from small_experiments import run_stages, small_experiment
 
-from gluon_madapt.data import contents
+from gluon_madapt.data import file_cache
 from gluon_madapt.data.image_files import read_image, write_png
 from gluon_madapt.data.label_files import read_train_ids
 from gluon_madapt.errors import UserError
@@ -221,11 +221,11 @@ def test_other_images_of_equal_size_get_other_proxies(folder, world):
 
 @pytest.mark.parametrize("stage", ["source", "adversarial", "proxies", "retrain"])
 def test_files_are_read_once_however_many_stages_use_them(folder, world, stage, monkeypatch):
-    monkeypatch.setattr(contents, "SETTLED_NS", -(10**12))
+    monkeypatch.setattr(file_cache, "SETTLED_NS", -(10**12))
     STAGES[stage](run_of(world, folder))
-    monkeypatch.setattr(contents, "_here", {})
-    monkeypatch.setattr(contents, "_digest", None)
-    monkeypatch.setattr(contents, "_size", None)
+    monkeypatch.setattr(file_cache, "_here", {})
+    monkeypatch.setattr(file_cache, "_digest", None)
+    monkeypatch.setattr(file_cache, "_size", None)
     STAGES[stage](run_of(world, folder))
 
 
@@ -262,5 +262,5 @@ def alter_label(folder):
 @pytest.mark.parametrize("stage", ["source", "adversarial", "retrain"])
 def test_of_several_workers_the_first_one_reads_the_files(folder, world, stage, monkeypatch):
     monkeypatch.setattr(Distributed, "is_main", False)
-    monkeypatch.setattr(contents, "_digest", None)
+    monkeypatch.setattr(file_cache, "_digest", None)
     STAGES[stage](run_of(world, folder))

@@ -1,4 +1,4 @@
-"""Decodes label files to the values that are stored; decoders of pictures scale, invert or cut some without a word."""
+"""Decodes label files to the values that are stored, some of which decoders of photographs scale, invert or cut."""
 
 import io
 import struct
@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Iterator, Tuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 
 from gluon_madapt.data.image_files import read_whole
 from gluon_madapt.data.image_headers import NOT_AN_IMAGE, orientation_of, reason, upright
@@ -48,7 +49,7 @@ def read_numbers(path: Path, modes: Tuple[str, ...], expected: str) -> np.ndarra
     modes : tuple of str
         Pillow's modes that may occur.
     expected : str
-        What they are, for messages.
+        What the values should be, for messages.
 
     Returns
     -------
@@ -58,11 +59,11 @@ def read_numbers(path: Path, modes: Tuple[str, ...], expected: str) -> np.ndarra
     Raises
     ------
     UserError
-        If the file is missing or broken, is of another format, or is none whose values are read as they are stored.
+        If the file is missing, broken or of another format, or its values cannot be read as they are stored.
     """
     with _opened(path, modes, expected) as image:
-        factors = [_FACTORS[one] for one in _packings(image) if one in _FACTORS]
-        signed = image.format == "TIFF" and _SIGNED in image.tag_v2.get(_SIGNS, ())
+        factors = [_FACTORS[packing] for packing in _packings(image) if packing in _FACTORS]
+        signed = isinstance(image, TiffImageFile) and _SIGNED in image.tag_v2.get(_SIGNS, ())
         pixels = upright(_loaded(image), orientation_of(image))
         if pixels.ndim == 3:  # noqa: PLR2004 - with an alpha channel
             _refuse_transparent(path, pixels[..., 1])
@@ -87,7 +88,7 @@ def read_colours(path: Path, expected: str) -> np.ndarray:
         pixels = _loaded(image)
         if image.mode in ("P", "PA"):
             indices = pixels if image.mode == "P" else pixels[..., 0]
-            known = len(image.getpalette()) // 3
+            known = len(image.getpalette() or ()) // 3
             if indices.max(initial=0) >= known:
                 raise UserError(f"{path}: holds index {indices.max()}, and its palette has {known} colours")
         colours = upright(np.asarray(image.convert("RGBA")), orientation_of(image))
@@ -97,7 +98,7 @@ def read_colours(path: Path, expected: str) -> np.ndarray:
 
 
 @contextmanager
-def _opened(path: Path, modes: Tuple[str, ...], expected: str) -> Iterator[Image.Image]:
+def _opened(path: Path, modes: Tuple[str, ...], expected: str) -> Iterator[ImageFile.ImageFile]:
     """Open a label file whose values can be read as they are stored; errors, those of decoding too, name the file."""
     data = read_whole(path, "a label image")
     try:
@@ -110,7 +111,7 @@ def _opened(path: Path, modes: Tuple[str, ...], expected: str) -> Iterator[Image
         raise UserError(f"{path}: not readable as a label image ({reason(error, path)})") from None
 
 
-def _fault(image: Image.Image, modes: Tuple[str, ...], expected: str) -> str:
+def _fault(image: ImageFile.ImageFile, modes: Tuple[str, ...], expected: str) -> str:
     """Say what keeps the values of a label file from being read as they are stored; nothing where nothing does."""
     compression = image.info.get("compression") if image.format == "TIFF" else "raw"
     if image.format not in _LOSSLESS or compression not in _LOSSLESS_IN_TIFF:
@@ -118,27 +119,29 @@ def _fault(image: Image.Image, modes: Tuple[str, ...], expected: str) -> str:
         return f"kind {image.format}{inside}, which may alter ids: expected PNG"
     if image.mode not in modes:
         return f"mode {image.mode}: expected {expected}"
-    if getattr(image, "is_animated", False):
-        return f"{image.n_frames} frames or pages: expected one"
-    if image.format == "TIFF" and image.tag_v2.get(_MEANING, _WHITE_IS_ZERO) == _WHITE_IS_ZERO:
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1:
+        return f"{frames} frames or pages: expected one"
+    if isinstance(image, TiffImageFile) and image.tag_v2.get(_MEANING, _WHITE_IS_ZERO) == _WHITE_IS_ZERO:
         return "values that count from white to black: expected PNG, or TIFF where 0 is black"
-    strange = [one for one in _packings(image) if not _is_exact(image, one)]
+    strange = [packing for packing in _packings(image) if not _is_exact(image, packing)]
     if strange:
         return f"mode {image.mode}, packed as {strange[0]}, which is not read as it is stored: expected {expected}"
     return ""
 
 
-def _packings(image: Image.Image) -> Iterator[str]:
+def _packings(image: ImageFile.ImageFile) -> Iterator[str]:
     """Yield how the pixels of each tile are packed, by Pillow's names; without what says that bits are reversed."""
     for _, box, _, arguments in image.tile:
         if image.format == "GIF":  # where all are indices; a frame may leave out the border
-            yield "P" if tuple(box) == (0, 0, *image.size) else "a part of the picture"
+            yield "P" if box and tuple(box) == (0, 0, *image.size) else "a part of the picture"
             continue
-        channels, _, depth = (arguments if isinstance(arguments, str) else arguments[0]).partition(";")
+        mode = arguments if isinstance(arguments, str) else (arguments or ("",))[0]
+        channels, _, depth = mode.partition(";")
         yield ";".join(filter(None, (channels, depth.rstrip("R"))))
 
 
-def _is_exact(image: Image.Image, packing: str) -> bool:
+def _is_exact(image: ImageFile.ImageFile, packing: str) -> bool:
     """Tell whether Pillow reads what is packed in this way as it is stored, but for a factor."""
     if packing in _PACKED_IN_BITS:
         bits = int(packing[-1])
@@ -150,16 +153,20 @@ def _is_exact(image: Image.Image, packing: str) -> bool:
         return packing in _PACKED_WIDER and not swapped
     if image.format == "BMP":  # grey palettes are read as 1 or 8 bits, whatever they are
         return bits == _bits_of_bmp(image)
-    if image.format == "TIFF":  # of separate planes the first letter of the packing is taken for it, and no more
+    if isinstance(
+        image, TiffImageFile
+    ):  # of separate planes the first letter of the packing is taken for it, and no more
         backwards = image.tag_v2.get(_BIT_ORDER) == _REVERSED and image.tag_v2.get(_PLANES) == _SEPARATE
-        return not backwards and all(one == bits for one in image.tag_v2.get(_BITS, (1,)))
+        return not backwards and all(depth == bits for depth in image.tag_v2.get(_BITS, (1,)))
     if image.format == "PPM":  # scaled to 8 or 16 bits from any other largest value
-        return all(tile[0] == "raw" or tile[3][-1] in (0xFF, 0xFFFF) for tile in image.tile)
+        return all(tile[0] == "raw" or (tile[3] or (0,))[-1] in (0xFF, 0xFFFF) for tile in image.tile)
     return True
 
 
-def _bits_of_bmp(image: Image.Image) -> int:
+def _bits_of_bmp(image: ImageFile.ImageFile) -> int:
     """Return the bits of a pixel in a palette, as the header of a BMP says; 8, those of a channel, without one."""
+    if image.fp is None:
+        raise ValueError("its file was closed")
     image.fp.seek(14)
     header = image.fp.read(16)
     (bits,) = struct.unpack_from("<H", header, 10 if header[0] == 12 else 14)  # noqa: PLR2004 - OS/2's short one

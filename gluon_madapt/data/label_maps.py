@@ -1,4 +1,4 @@
-"""The classes of an experiment, and what the label ids of its data sets mean."""
+"""Finds the classes of an experiment, and the train id that each label id of its data sets becomes."""
 
 import colorsys
 import difflib
@@ -8,7 +8,7 @@ import numpy as np
 
 from gluon_madapt.config import Data, Experiment, LabelId
 from gluon_madapt.errors import UserError
-from gluon_madapt.labels import ClassSet, LabelMap, class_set, label_map
+from gluon_madapt.labels import IGNORE, ClassSet, LabelMap, class_set, label_map
 
 # Of Okabe and Ito, which colour-blind readers can tell apart; in RGB.
 _FIRST_COLOURS = (
@@ -27,8 +27,8 @@ _TURN = 0.618034
 def class_set_of(experiment: Experiment) -> ClassSet:
     """Return the classes of an experiment: the published 19 or 16, or its own.
 
-    A class of one's own that states no colour has that of its label ids, where these are colours, or of Cityscapes'
-    class of that name, or one that no other has.
+    A class of one's own that states no colour takes the first of its label ids that is a colour, or else the colour of
+    Cityscapes' class of the same name, or else one that no other class has.
     """
     own = experiment.classes
     if isinstance(own, int):
@@ -37,22 +37,22 @@ def class_set_of(experiment: Experiment) -> ClassSet:
     known = {name: tuple(colour) for name, colour in zip(published.names, published.palette.tolist())}
     colours: List[Tuple[int, ...]] = []
     fresh = _fresh_colours()
-    for one in own:
-        stated = one.colour or next((label_id for label_id in one.ids if isinstance(label_id, str)), None)
+    for own_class in own:
+        stated = own_class.colour or next((text for text in own_class.ids if isinstance(text, str)), None)
         if stated:
             colours.append(tuple(bytes.fromhex(stated[1:])))
         else:
-            colours.append(known.get(one.name.lower()) or next(fresh))
-    return ClassSet(tuple(one.name for one in own), np.array(colours, dtype=np.uint8), {})
+            colours.append(known.get(own_class.name.lower()) or next(fresh))
+    return ClassSet(tuple(own_class.name for own_class in own), np.array(colours, dtype=np.uint8), {})
 
 
 def label_map_of(experiment: Experiment, which: str) -> LabelMap:
-    """Return what the label ids of the source, target or val images mean.
+    """Return the label map of the source, target or val images: which train id each label id becomes.
 
     Raises
     ------
     UserError
-        If the experiment does not say so for every class, or not the same way for all.
+        If a class has no label ids, an id has two classes, or some ids are numbers and some colours.
     """
     data: Data = getattr(experiment.data, which)
     classes = class_set_of(experiment)
@@ -65,27 +65,29 @@ def label_map_of(experiment: Experiment, which: str) -> LabelMap:
         return label_map(data.dataset, classes)
     where = f"data.{which}"
     stated = _stated_ids(experiment, data, classes, where)
-    ids = {one: train_id for train_id, name in enumerate(classes.names) for one in stated.get(name, ())}
-    others = () if data.dataset != "folder" or data.ignored_ids == "others" else data.ignored_ids
-    in_colour = {isinstance(one, str) for one in (*ids, *others) if one != 255}
-    if len(in_colour) > 1:
+    train_ids = {label_id: train_id for train_id, name in enumerate(classes.names) for label_id in stated.get(name, ())}
+    ignores_others = data.dataset != "folder" or data.ignored_ids == "others"
+    ignored = [] if ignores_others else [label_id for label_id in data.ignored_ids if label_id not in train_ids]
+    kinds = {isinstance(label_id, str) for label_id in (*train_ids, *ignored) if label_id != IGNORE}
+    if len(kinds) > 1:
         raise UserError(f"{where}: some label ids are numbers, some colours: expected one or the other")
-    if True in in_colour:
-        others = [one for one in others if one != 255]
-    ignored = tuple(_number(one) for one in others if one not in ids)
-    everything = data.dataset != "folder" or data.ignored_ids == "others"
+    in_colour = True in kinds
     return LabelMap(
         where,
-        {_number(one): train_id for one, train_id in ids.items()},
-        None if everything else ignored,
-        True in in_colour,
+        {_number(label_id): train_id for label_id, train_id in train_ids.items()},
+        None if ignores_others else tuple(_number(one) for one in ignored if not (in_colour and one == IGNORE)),
+        in_colour,
         f": add what is missing to the ids of a class, or to {where}.ignored_ids",
     )
 
 
 def _stated_ids(experiment: Experiment, data: Data, classes: ClassSet, where: str) -> Dict[str, Sequence[LabelId]]:
     """Return the label ids of each class in a data set; every id is of one class, and every source class has one."""
-    stated = {one.name: one.ids for one in experiment.classes} if data.ids is None else data.ids
+    stated: Dict[str, Sequence[LabelId]] = {}
+    if data.ids is not None:
+        stated.update(data.ids)
+    elif not isinstance(experiment.classes, int):
+        stated.update((own.name, own.ids) for own in experiment.classes)
     for name in stated:
         if name not in classes.names:
             close = difflib.get_close_matches(name, classes.names, n=1)
@@ -93,9 +95,10 @@ def _stated_ids(experiment: Experiment, data: Data, classes: ClassSet, where: st
             raise UserError(f"{where}.ids: {name} is no class{hint}")
     owners: Dict[LabelId, str] = {}
     for name, ids in stated.items():
-        for one in ids:
-            if owners.setdefault(one, name) != name:
-                raise UserError(f"{where}.ids: {one} is of {owners[one]} and of {name}: expected one class for each id")
+        for label_id in ids:
+            owner = owners.setdefault(label_id, name)
+            if owner != name:
+                raise UserError(f"{where}.ids: {label_id} is of {owner} and of {name}: expected one class for each id")
     without = [name for name in classes.names if not stated.get(name)]
     if without and (where == "data.source" or len(without) == len(classes)):
         raise UserError(
@@ -106,7 +109,7 @@ def _stated_ids(experiment: Experiment, data: Data, classes: ClassSet, where: st
 
 
 def _number(label_id: LabelId) -> int:
-    """Return a label id as what is read from a file: a colour is 0xRRGGBB."""
+    """Return a label id as the number that `read_label` reads from a file; a colour is 0xRRGGBB."""
     return int(label_id[1:], 16) if isinstance(label_id, str) else label_id
 
 

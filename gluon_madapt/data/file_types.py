@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Dict, List
+from typing import Dict, List, Sequence
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv")
@@ -26,7 +26,7 @@ def is_video(path: Path) -> bool:
 
 
 def why_not_read(path: Path) -> str:
-    """Return why a file that may well be meant as an image is none that is read; nothing if it is none."""
+    """Return why a file that may be meant as an image is not read, or an empty text for any other file."""
     suffix = path.suffix.lower()
     if _NOT_READ.fullmatch(suffix) or suffix in VIDEO_SUFFIXES:
         return f"of kind {suffix}, which is not read"
@@ -36,7 +36,7 @@ def why_not_read(path: Path) -> str:
 
 
 class LeftOut:
-    """Files that are left out of a data set, by the reason."""
+    """The files that are left out of a data set, by the reason."""
 
     def __init__(self) -> None:
         self._paths: Dict[str, List[Path]] = {}
@@ -47,10 +47,10 @@ class LeftOut:
             self._paths.setdefault(reason, []).append(path)
 
     def __str__(self) -> str:
-        """Return all reasons with how many files each has, and the first of them; nothing if there are none."""
+        """Return each reason with its number of files and the first of them; an empty text if no file is left out."""
         return "; ".join(f"{len(paths)} {reason} ({few(paths)})" for reason, paths in self._paths.items())
 
 
-def few(names: List) -> str:
-    """Return the first of some names."""
+def few(names: Sequence[object]) -> str:
+    """Return the first names of a list as text, with an ellipsis for the others."""
     return ", ".join(map(str, names[:_NAMED])) + (", ..." if len(names) > _NAMED else "")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, opened
 
-from gluon_madapt.data import contents, is_same
+from gluon_madapt.data import file_cache, is_same
 from gluon_madapt.data.fingerprints import difference
 from gluon_madapt.data.image_files import write_png
 from gluon_madapt.files.hashing import sha256
@@ -19,9 +19,9 @@ from gluon_madapt.files.hashing import sha256
 @pytest.fixture
 def memory(tmp_path, monkeypatch):
     """A memory of its own, in which files of this very moment are kept, and of which this process knows nothing."""
-    monkeypatch.setenv(contents.FOLDER, str(tmp_path / "memory"))
-    monkeypatch.setattr(contents, "SETTLED_NS", -(10**12))
-    monkeypatch.setattr(contents, "_here", {})
+    monkeypatch.setenv(file_cache.FOLDER, str(tmp_path / "memory"))
+    monkeypatch.setattr(file_cache, "SETTLED_NS", -(10**12))
+    monkeypatch.setattr(file_cache, "_here", {})
     return tmp_path / "memory"
 
 
@@ -29,12 +29,12 @@ def memory(tmp_path, monkeypatch):
 def reads(monkeypatch):
     """The files that are read from now on."""
     found = []
-    monkeypatch.setattr(contents, "sha256", lambda path: found.append(path.name) or sha256(path))
+    monkeypatch.setattr(file_cache, "sha256", lambda path: found.append(path.name) or sha256(path))
     return found
 
 
 def another_process(monkeypatch):
-    monkeypatch.setattr(contents, "_here", {})
+    monkeypatch.setattr(file_cache, "_here", {})
 
 
 def keep_times(path, change):
@@ -61,9 +61,9 @@ def by_renaming(path):
 
 def test_a_file_is_read_once(tmp_path, memory, reads, monkeypatch):
     (tmp_path / "a").write_bytes(b"abc" * 20)
-    first = contents.digests([tmp_path / "a"])
+    first = file_cache.digests([tmp_path / "a"])
     another_process(monkeypatch)
-    assert contents.digests([tmp_path / "a"]) == first == [sha256(tmp_path / "a")]
+    assert file_cache.digests([tmp_path / "a"]) == first == [sha256(tmp_path / "a")]
     assert reads == ["a"]
 
 
@@ -72,20 +72,20 @@ def test_a_file_is_read_once(tmp_path, memory, reads, monkeypatch):
 def test_another_content_of_the_same_size_and_time_is_read(tmp_path, memory, monkeypatch, change, anew):
     for name in "ab":
         (tmp_path / name).write_bytes(b"abc" * 20)
-    before = contents.digests([tmp_path / "a", tmp_path / "b"])
+    before = file_cache.digests([tmp_path / "a", tmp_path / "b"])
     keep_times(tmp_path / "a", change)
     if anew:
         another_process(monkeypatch)
-    after = contents.digests([tmp_path / "a", tmp_path / "b"])
+    after = file_cache.digests([tmp_path / "a", tmp_path / "b"])
     assert after == [sha256(tmp_path / "a"), before[1]] != before
 
 
 def test_a_file_that_changed_just_now_is_not_remembered(tmp_path, memory, reads, monkeypatch):
-    monkeypatch.setattr(contents, "SETTLED_NS", 10**12)
+    monkeypatch.setattr(file_cache, "SETTLED_NS", 10**12)
     (tmp_path / "a").write_bytes(b"abc")
     os.utime(tmp_path / "a", (0, 0))  # which the time of any change gives away
-    contents.digests([tmp_path / "a"])
-    contents.digests([tmp_path / "a"])
+    file_cache.digests([tmp_path / "a"])
+    file_cache.digests([tmp_path / "a"])
     assert reads == ["a", "a"]
 
 
@@ -100,9 +100,9 @@ def test_what_was_read_before_an_interruption_is_remembered(tmp_path, memory, re
         return sha256(path)
 
     with pytest.raises(KeyboardInterrupt):
-        contents.remembered("digests", paths, interrupted)
+        file_cache.read_once("digests", paths, interrupted)
     another_process(monkeypatch)
-    contents.digests(paths)
+    file_cache.digests(paths)
     assert "l" in reads
     assert "a" not in reads
 
@@ -112,8 +112,8 @@ def test_files_that_cannot_be_read_have_no_digest(tmp_path, memory):
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     (tmp_path / "a").write_bytes(b"")
     paths = [tmp_path / name for name in ("none", "folder", "loop", "a")]
-    assert contents.digests(paths) == [None, None, None, sha256(tmp_path / "a")]
-    assert contents.digests([]) == []
+    assert file_cache.digests(paths) == [None, None, None, sha256(tmp_path / "a")]
+    assert file_cache.digests([]) == []
 
 
 def damaged(file):
@@ -144,21 +144,21 @@ def locked(file):
 @pytest.mark.parametrize("harm", [damaged, cut_off, of_another_form, a_folder, locked])
 def test_without_a_memory_files_are_read_again(tmp_path, memory, monkeypatch, harm):
     (tmp_path / "a").write_bytes(b"abc" * 20)
-    contents.digests([tmp_path / "a"])
-    monkeypatch.setattr(contents, "_SECONDS_TO_WAIT", 0.0)
+    file_cache.digests([tmp_path / "a"])
+    monkeypatch.setattr(file_cache, "_SECONDS_TO_WAIT", 0.0)
     (file,) = memory.iterdir()
     held = harm(file)
     for _ in range(2):
         another_process(monkeypatch)
-        assert contents.digests([tmp_path / "a"]) == [sha256(tmp_path / "a")]
+        assert file_cache.digests([tmp_path / "a"]) == [sha256(tmp_path / "a")]
     del held
 
 
 @pytest.mark.parametrize("folder", ["/dev/null/nowhere", "/proc/nowhere"])
 def test_where_nothing_can_be_written_a_process_reads_a_file_once(tmp_path, memory, reads, monkeypatch, folder):
-    monkeypatch.setenv(contents.FOLDER, folder)
+    monkeypatch.setenv(file_cache.FOLDER, folder)
     (tmp_path / "a").write_bytes(b"abc")
-    assert contents.digests([tmp_path / "a"]) == contents.digests([tmp_path / "a"]) == [sha256(tmp_path / "a")]
+    assert file_cache.digests([tmp_path / "a"]) == file_cache.digests([tmp_path / "a"]) == [sha256(tmp_path / "a")]
     assert reads == ["a"]
 
 
@@ -166,15 +166,16 @@ def test_processes_side_by_side_harm_nothing(tmp_path, memory, reads):
     for number in range(200):
         (tmp_path / f"{number}").write_bytes(b"%d" % number)
     code = (
-        "import sys; from pathlib import Path; from gluon_madapt.data import contents; contents.SETTLED_NS = -10**12; "
-        "contents._SECONDS_BETWEEN_SAVES = -1; contents.digests(sorted(Path(sys.argv[1]).glob('[0-9]*')))"
+        "import sys; from pathlib import Path; from gluon_madapt.data import file_cache; "
+        "file_cache.SETTLED_NS = -10**12; "
+        "file_cache._SECONDS_BETWEEN_SAVES = -1; file_cache.digests(sorted(Path(sys.argv[1]).glob('[0-9]*')))"
     )
     environment = dict(os.environ, PYTHONPATH=str(ROOT))
     words = [sys.executable, "-c", code, str(tmp_path)]
     others = [subprocess.Popen(words, env=environment, stderr=subprocess.PIPE) for _ in range(2)]
     assert [(one.communicate()[1], one.returncode) for one in others] == [(b"", 0)] * 2
     paths = sorted(tmp_path.glob("[0-9]*"))
-    assert contents.digests(paths) == [sha256(path) for path in paths]
+    assert file_cache.digests(paths) == [sha256(path) for path in paths]
     assert len(reads) == 0
 
 
@@ -182,10 +183,10 @@ def test_sizes_of_images_are_remembered_and_those_that_cannot_be_read_are_not(tm
     write_png(tmp_path / "a.png", np.zeros((3, 5), np.uint8))
     (tmp_path / "b.png").write_bytes(b"no image")
     paths = [tmp_path / "a.png", tmp_path / "b.png"]
-    contents.size_reader(paths)
+    file_cache.size_reader(paths)
     another_process(monkeypatch)
-    monkeypatch.setattr(contents, "image_size", lambda path: (1, 1) if path.name == "b.png" else None)
-    size = contents.size_reader(paths)
+    monkeypatch.setattr(file_cache, "image_size", lambda path: (1, 1) if path.name == "b.png" else None)
+    size = file_cache.size_reader(paths)
     assert [size(path) for path in paths] == [(5, 3), (1, 1)]
 
 
