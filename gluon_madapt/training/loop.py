@@ -163,7 +163,7 @@ class Loop:
             self._finish()
             return
         hidden = not self._distributed.is_main
-        with self._signals, Progress(self._stage, self.iterations, self.start, hidden=hidden) as progress:
+        with self._signals, Progress(self._stage, self.iterations, self.start, hidden, unit="it") as progress:
             for iteration in range(self.start, self.iterations):
                 began = time.perf_counter()
                 yield iteration
@@ -171,8 +171,7 @@ class Loop:
                     self._meters.read()  # waits for the network, and so belongs to the time that it took
                 self._meters.seconds += time.perf_counter() - began
                 progress.one_more(self._meters.facts(iteration + 1, self._last_score))
-                with progress.pause():
-                    self._after(iteration + 1)
+                self._after(iteration + 1)
             progress.show(self._meters.facts(self.iterations, self._last_score))
             self._finish()
 
