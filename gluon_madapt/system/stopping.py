@@ -1,4 +1,4 @@
-"""Signals that ask a process to stop, once what it has done is saved."""
+"""Handles the signals that ask a process to stop: the first one lets it save its work."""
 
 import signal
 import time
@@ -14,7 +14,7 @@ _Handler = Union[Callable[[int, Optional[FrameType]], object], int, signal.Handl
 
 
 class StopSignals:
-    """Has signals stop what goes on in a ``with`` block; those that the process was started to ignore it still ignores.
+    """Handles stop signals during a ``with`` block, but those that the process was started to ignore.
 
     Parameters
     ----------
