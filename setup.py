@@ -45,7 +45,7 @@ setup(
         "opencv-python<4.12",  # reads and resizes images; 4.12 asks for NumPy 2
         "packaging",  # the doctor's comparison of versions
         "Pillow",  # reads palette labels, where OpenCV returns colours; writes PNGs
-        "portalocker",  # what GluonCV's downloads may raise
+        "portalocker",  # keeps processes out of each other's folders; what GluonCV's downloads may raise
         "pydantic>=2.8,<3",  # checks every setting
         "pyyaml",  # reads experiments
         "requests",  # asks whether GluonCV's model zoo is within reach

@@ -1,6 +1,5 @@
 """A folder of predictions: what made them, and which are done, so that nothing is done twice and nothing is mixed."""
 
-import fcntl
 import os
 import re
 import shutil
@@ -10,6 +9,7 @@ from typing import Any, Dict, TextIO
 from gluon_madapt.errors import UserError
 from gluon_madapt.files.atomic import PARTIAL
 from gluon_madapt.files.json_files import json_text, read_json, read_log, write_json, write_text
+from gluon_madapt.files.locks import lock_file
 from gluon_madapt.prediction.inputs import MARK
 from gluon_madapt.runs.run import move_aside
 from gluon_madapt.system.provenance import with_this_code
@@ -112,20 +112,8 @@ class Folder:
         return lock
 
     def _locked(self) -> TextIO:
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            file = (self.path / _LOCK).open("a")
-        except OSError as error:
-            raise UserError(f"--out {self.path}: cannot be written ({error.strerror}): choose another one") from None
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):
-            raise UserError(f"--out {self.path}: another process predicts into it: wait for it, or stop it") from None
-        except OSError as error:
-            raise UserError(
-                f"--out {self.path}: cannot be locked ({error.strerror}): choose one on another file system"
-            ) from None
-        return file
+        busy = f"--out {self.path}: another process predicts into it: wait for it, or stop it"
+        return lock_file(self.path / _LOCK, "--out", busy)
 
     def _record(self, made_by: Dict[str, Any]) -> None:
         path = self.path / MARK

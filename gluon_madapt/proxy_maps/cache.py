@@ -5,13 +5,11 @@ Every file carries the hash of all that the pass was made from, so that maps can
 together, and none of another checkpoint goes unnoticed.
 """
 
-import fcntl
 import hashlib
 import json
-import logging
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, TextIO, Tuple
 
 import numpy as np
 
@@ -20,6 +18,7 @@ from gluon_madapt.errors import UserError
 from gluon_madapt.files.archives import DamagedArchiveError, read_archive, write_archive
 from gluon_madapt.files.atomic import PARTIAL, write_atomically
 from gluon_madapt.files.json_files import read_json, write_json
+from gluon_madapt.files.locks import LockFileError, lock_file
 from gluon_madapt.names import NAME_BYTES, check_lengths, shortened
 from gluon_madapt.run_layout import INPUTS
 from gluon_madapt.runs.ownership import is_cache, refuse_other_cache
@@ -27,8 +26,6 @@ from gluon_madapt.runs.run import move_aside
 from gluon_madapt.system.provenance import code_version
 
 _FORMAT = 3
-
-_log = logging.getLogger(__name__)
 
 
 class StoredMaps(NamedTuple):
@@ -114,7 +111,9 @@ class MapCache:
     @contextmanager
     def reading(self) -> Iterator[None]:
         """Keep others from moving the folder aside; where nothing can be written, nobody can."""
-        with self._lock(fcntl.LOCK_SH, optional=True):
+        with ExitStack() as locks:
+            with suppress(LockFileError):
+                locks.enter_context(self._lock(shared=True))
             yield
 
     @contextmanager
@@ -130,10 +129,11 @@ class MapCache:
             If it holds maps of other inputs or anything else, cannot be written, or another process is at work on the
             same shard.
         """
-        with self._lock(fcntl.LOCK_SH if shard.count > 1 else fcntl.LOCK_EX):
+        with self._lock(shared=shard.count > 1):
             if shard.count > 1:
-                with self._lock(fcntl.LOCK_EX | fcntl.LOCK_NB, f".{shard.index}-of-{shard.count}"):
-                    with self._lock(fcntl.LOCK_EX, ".claim"):  # one shard at a time
+                busy = f"{self.folder}: another process is at work on the same shard: wait for it, or stop it"
+                with lock_file(self._lock_path(f".{shard.index}-of-{shard.count}"), "--cache", busy):
+                    with self._lock(".claim"):  # one shard at a time
                         self._claim()
                     yield
             else:
@@ -210,35 +210,12 @@ class MapCache:
         if not record.exists() or read_json(record) != self.made_from:
             write_json(record, self.made_from)
 
-    @contextmanager
-    def _lock(self, kind: int, suffix: str = "", optional: bool = False) -> Iterator[None]:
-        path = self.folder.parent / f".{self.folder.name}{suffix}.lock"
-        try:
-            self.folder.parent.mkdir(parents=True, exist_ok=True)
-            file = path.open("a+")  # to read as well: on NFS a shared lock wants that
-        except OSError as error:
-            if optional:
-                yield
-                return
-            raise UserError(f"{path}: cannot be written ({error.strerror}): choose another --cache") from None
-        with file:  # closing it, or the end of the process, lets go of the lock
-            self._wait_for(file, kind)
-            yield
+    def _lock(self, suffix: str = "", shared: bool = False) -> TextIO:
+        busy = f"{self.folder}: waits for another process that is at work there"
+        return lock_file(self._lock_path(suffix), "--cache", busy, shared=shared, wait=True)
 
-    def _wait_for(self, file: IO, kind: int) -> None:
-        try:
-            fcntl.flock(file, kind | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if kind & fcntl.LOCK_NB:
-                raise UserError(
-                    f"{self.folder}: another process is at work on the same shard: wait for it, or stop it"
-                ) from None
-            _log.info("%s: waits for another process that is at work there", self.folder)
-            fcntl.flock(file, kind)
-        except OSError as error:
-            raise UserError(
-                f"{file.name}: cannot be locked ({error.strerror}): choose a --cache on another file system"
-            ) from None
+    def _lock_path(self, suffix: str) -> Path:
+        return self.folder.parent / f".{self.folder.name}{suffix}.lock"
 
 
 def _identity(made_from: Dict[str, Any]) -> str:

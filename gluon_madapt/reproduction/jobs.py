@@ -1,9 +1,8 @@
-"""Running the tools as processes, one after the other or side by side.
+"""Runs the tools as processes, one after the other or side by side.
 
 On two cores, two trainings of the small network on one thread each beat one on two threads.
 """
 
-import contextlib
 import logging
 import os
 import shlex
@@ -11,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Callable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
@@ -19,13 +19,14 @@ from gluon_madapt.names import printable
 from gluon_madapt.system.children import end_of, start, threads_each
 from gluon_madapt.system.stopping import StopSignals
 
-_POLL_SECONDS = 0.2
+_SECONDS_BETWEEN_LOOKS = 0.2
+_LAST_BYTES = 4000  # of a log, where its last lines are
 
 _log = logging.getLogger(__name__)
 
 
 class Job(NamedTuple):
-    """A command to run, what it says going to ``log``; ``needs`` names the jobs that must be done before."""
+    """A command to run; its output goes to ``log``, and ``needs`` names the jobs that must be done before."""
 
     name: str
     command: Tuple[str, ...]
@@ -53,11 +54,15 @@ def run_jobs(jobs: Sequence[Job], workers: int, on_done: Callable[[Job], None]) 
     UserError, FailureError
         If a command fails, by its exit status; the others are stopped, their state saved.
     """
-    _Crew(jobs, workers, on_done).run()
+    _Pool(jobs, workers, on_done).run()
 
 
-class _Crew:
-    """The jobs that run now, those that are done, and those that wait."""
+class _Pool:
+    """The jobs that wait, those that run and those that are done.
+
+    No threads wait for the commands, as those of `concurrent.futures` would: when this process is killed, the kernel
+    would send SIGTERM to each command again for every thread that dies, and one that is saving its state would end.
+    """
 
     def __init__(self, jobs: Sequence[Job], workers: int, on_done: Callable[[Job], None]):
         self._waiting, self._workers, self._on_done = list(jobs), workers, on_done
@@ -65,7 +70,7 @@ class _Crew:
         self._done: Set[str] = set()
         self._threads = threads_each(workers) if workers > 1 else None
         self._status, self._stopping = _StatusLine(), False
-        self._signals = StopSignals(lambda number: None, self._kill)
+        self._signals = StopSignals(lambda number: None, lambda number: self._send(signal.SIGKILL))
 
     def run(self) -> None:
         with self._signals:
@@ -74,13 +79,13 @@ class _Crew:
                     self._start_what_can()
                     self._pass_signal_on()
                     self._see_what_has_ended()
-                    self._status.show([one.status() for one in self._running])
-                    time.sleep(_POLL_SECONDS)
+                    self._status.show([job.status() for job in self._running])
+                    time.sleep(_SECONDS_BETWEEN_LOOKS)
             finally:
                 self._status.clear()
-                self._stop(signal.SIGTERM)
-                for one in self._running:
-                    one.wait()
+                self._send(signal.SIGTERM)
+                for job in self._running:
+                    job.process.wait()
         if self._signals.number:
             sys.exit(128 + self._signals.number)
 
@@ -92,115 +97,90 @@ class _Crew:
                 self._running.append(_RunningJob(job, self._threads))
 
     def _see_what_has_ended(self) -> None:
-        for one in list(self._running):
-            if one.ended():
-                self._running.remove(one)
-                self._status.clear()
-                if self._signals.number and one.failed():
-                    _log.warning("%s: stopped (%s)", one.job.name, one.reason())
-                    continue
-                one.refuse_failure()
-                self._done.add(one.job.name)
-                self._on_done(one.job)
+        for job in list(self._running):
+            status = job.process.poll()
+            if status is not None:
+                self._running.remove(job)
+                self._end(job, status)
+
+    def _end(self, ended: "_RunningJob", status: int) -> None:
+        self._status.clear()
+        if status and self._signals.number:
+            _log.warning("%s: stopped (%s)", ended.job.name, ended.reason())
+            return
+        ended.refuse_failure(status)
+        self._done.add(ended.job.name)
+        self._on_done(ended.job)
 
     def _pass_signal_on(self) -> None:
         if self._signals.number and not self._stopping:
             self._stopping = True
             self._status.clear()
             _log.warning("stopping: waits until what is running has saved its state; once more ends it at once")
-            self._stop(self._signals.number)
+            self._send(self._signals.number)
 
-    def _stop(self, number: int) -> None:
-        for one in self._running:
-            one.signal(number)
-
-    def _kill(self, number: int) -> None:
-        for one in self._running:
-            one.signal(signal.SIGKILL)
+    def _send(self, number: int) -> None:
+        for job in self._running:
+            job.process.send_signal(number)
 
 
 class _RunningJob:
+    """A command that was started, and its log."""
+
     def __init__(self, job: Job, threads: Optional[str]):
         self.job = job
         environment = dict(os.environ, OMP_NUM_THREADS=threads) if threads else None
         try:
             job.log.parent.mkdir(parents=True, exist_ok=True)
-            self._log = job.log.open("ab")
+            log = job.log.open("ab")
         except OSError as error:
             raise UserError(f"{job.log}: cannot be written ({error.strerror}): choose another --run-dir") from None
-        self._log.write(f"$ {printable(shlex.join(job.command))}\n".encode())
-        self._log.flush()
-        self._process = start(job.command, stdout=self._log, stderr=subprocess.STDOUT, env=environment)
+        with log:
+            log.write(f"$ {printable(shlex.join(job.command))}\n".encode())
+            log.flush()
+            self.process = start(job.command, stdout=log, stderr=subprocess.STDOUT, env=environment)
 
-    def ended(self) -> bool:
-        """Tell whether the command has ended."""
-        return self._process.poll() is not None
-
-    def failed(self) -> bool:
-        """Tell whether a command that has ended failed, or was stopped."""
-        self._log.close()
-        return self._process.returncode != 0
-
-    def refuse_failure(self) -> None:
+    def refuse_failure(self, status: int) -> None:
         """Raise an error if the command has failed."""
-        if self.failed():
-            code = self._process.returncode
-            error = UserError if code == 2 else FailureError
-            raise error(f"{self.job.name}: {self.reason()} ({end_of(code)}; see {self.job.log})")
+        if status:
+            error = UserError if status == 2 else FailureError
+            raise error(f"{self.job.name}: {self.reason()} ({end_of(status)}; see {self.job.log})")
 
     def status(self) -> str:
         """Return what the command said last, or its name before it has said anything."""
-        line = self.last_line()
-        return self.job.name if line.startswith("$ ") else line
-
-    def last_line(self) -> str:
         lines = self._last_lines()
-        return lines[-1] if lines else ""
+        return lines[-1] if lines and not lines[-1].startswith("$ ") else self.job.name
 
     def reason(self) -> str:
         """Return what the command said of its end."""
-        telling = [line for line in self._last_lines() if line.startswith("error: ") or "saved after iteration" in line]
-        return (telling[-1:] or [self.last_line() or "no output"])[0]
+        lines = self._last_lines() or ["no output"]
+        telling = [line for line in lines if line.startswith("error: ") or "saved after iteration" in line]
+        return (telling or lines)[-1]
 
     def _last_lines(self) -> List[str]:
         with self.job.log.open("rb") as file:
-            file.seek(max(0, self.job.log.stat().st_size - 4000))
+            file.seek(max(0, self.job.log.stat().st_size - _LAST_BYTES))
             return file.read().decode(errors="replace").strip().splitlines()
-
-    def signal(self, number: int) -> None:
-        """Send a signal to the command, unless it has ended."""
-        self._process.send_signal(number)
-
-    def wait(self) -> None:
-        """Wait until the command has ended."""
-        self._process.wait()
-        self._log.close()
 
 
 class _StatusLine:
     """What is going on, on one line of a terminal; nothing elsewhere."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._active = sys.stderr.isatty()
 
-    def show(self, parts: List[str]) -> None:
+    def show(self, parts: Sequence[str]) -> None:
         if self._active:
-            try:
+            with suppress(OSError):  # of a terminal that was closed
                 columns = os.get_terminal_size(sys.stderr.fileno()).columns
-            except OSError:  # it has hung up
-                self._active = False
-                return
-            shown = " | ".join(printable(part)[: (columns - 4) // max(1, len(parts))] for part in parts)
-            sys.stderr.write(f"\r\x1b[K{shown[: columns - 1]}")
-            sys.stderr.flush()
-            with contextlib.suppress(OSError):  # of a terminal that was closed
-                columns = os.get_terminal_size(sys.stderr.fileno()).columns
-                shown = " | ".join(part[: (columns - 4) // max(1, len(parts))] for part in parts)
-                sys.stderr.write(f"\r\x1b[K{shown[: columns - 1]}")
-                sys.stderr.flush()
+                shown = " | ".join(printable(part)[: (columns - 4) // max(1, len(parts))] for part in parts)
+                self._write(shown[: columns - 1])
 
     def clear(self) -> None:
         if self._active:
-            with contextlib.suppress(OSError):
-                sys.stderr.write("\r\x1b[K")
-                sys.stderr.flush()
+            with suppress(OSError):
+                self._write("")
+
+    def _write(self, text: str) -> None:
+        sys.stderr.write(f"\r\x1b[K{text}")
+        sys.stderr.flush()

@@ -2,7 +2,6 @@
 
 import copy
 import datetime
-import fcntl
 import shlex
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +12,7 @@ import mxnet as mx
 from gluon_madapt.config import Data, Experiment, Input, Training
 from gluon_madapt.data import Dataset, Loader, class_set_of, label_map_of, open_dataset
 from gluon_madapt.errors import UserError
+from gluon_madapt.files.locks import lock_once
 from gluon_madapt.labels import ClassSet
 from gluon_madapt.run_layout import CHECKPOINT, STAGE_TOOLS
 from gluon_madapt.runs.manifest import changes_since, has_manifest, write_manifest
@@ -282,26 +282,9 @@ class Run:
         UserError
             If another process is at work on it, or the run folder cannot be written.
         """
-        if stage in self._locks:
-            return
-        path = self.folder / f".{stage}.lock"
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            file = path.open("a")
-        except OSError as error:
-            raise UserError(f"{path}: cannot be written ({error.strerror}): choose another --run-dir") from None
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):
-            raise UserError(
-                f"{self.folder / stage}: another process is at work on it: wait for it, or stop it, or choose another "
-                "--run-dir"
-            ) from None
-        except OSError as error:
-            raise UserError(
-                f"{path}: cannot be locked ({error.strerror}): choose a --run-dir on another file system"
-            ) from None
-        self._locks[stage] = file
+        cure = "wait for it, or stop it, or choose another --run-dir"
+        busy = f"{self.folder / stage}: another process is at work on it: {cure}"
+        self._locks[stage] = lock_once(self.folder / f".{stage}.lock", "--run-dir", busy)
 
 
 def move_aside(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Processes that this one starts: their threads, how they end, and that they stop when this one is gone."""
+"""Starts processes that stop when this one is gone; says how many threads they get, and how they ended."""
 
 import os
 import subprocess

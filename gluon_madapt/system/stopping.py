@@ -1,17 +1,20 @@
-"""Signals that ask a process to stop, once what it has done is saved."""
+"""Handles the signals that ask a process to stop: the first one lets it save its work."""
 
 import signal
 import time
-from typing import Callable, Dict, List, Optional, Set
+from types import FrameType
+from typing import Callable, Dict, List, Optional, Set, Union
 
 # Ctrl-C; what timeout, Slurm, systemd and kill send; the terminal that is closed.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # One Ctrl-C may come by several ways, and a supervisor may signal a process and its group, or by two signals.
 _SAME_SECONDS = 2.0
 
+_Handler = Union[Callable[[int, Optional[FrameType]], object], int, signal.Handlers, None]
+
 
 class StopSignals:
-    """Has signals stop what goes on in a ``with`` block; those that the process was started to ignore it still ignores.
+    """Handles stop signals during a ``with`` block, but those that the process was started to ignore.
 
     Parameters
     ----------
@@ -31,17 +34,17 @@ class StopSignals:
         self._stop, self._at_once = stop, at_once
         self._seen: Set[int] = set()
         self._first = 0.0
-        self._previous: Dict[int, object] = {}
+        self._previous: Dict[int, _Handler] = {}
 
     def __enter__(self) -> "StopSignals":
         self._previous = {number: signal.signal(number, self._on_signal) for number in _heeded()}
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
-    def _on_signal(self, number: int, frame) -> None:
+    def _on_signal(self, number: int, frame: Optional[FrameType]) -> None:
         again, now = number in self._seen, time.monotonic()
         self._seen.add(number)
         if self.number is None:

@@ -1,4 +1,4 @@
-"""What every training does besides learning: schedule, progress, logging, scores along the way, checkpoints, resume."""
+"""Runs the iterations of a training, and does what is not learning: progress, log, scores, checkpoints, resume."""
 
 import logging
 import signal
@@ -11,21 +11,22 @@ from mxnet.gluon import HybridBlock, Trainer
 
 from gluon_madapt.config import Bookkeeping, Training
 from gluon_madapt.data import every_batch
-from gluon_madapt.errors import FailureError, UserError
-from gluon_madapt.files.json_files import write_json
-from gluon_madapt.run_layout import CHECKPOINT, METRICS, PARAMETERS
+from gluon_madapt.errors import UserError
+from gluon_madapt.run_layout import CHECKPOINT
 from gluon_madapt.system.progress import Progress
 from gluon_madapt.system.provenance import with_this_code
 from gluon_madapt.system.stopping import StopSignals
-from gluon_madapt.training.checkpoint import parameter_values
 from gluon_madapt.training.distributed import Distributed, Losses
 from gluon_madapt.training.logger import Logger
 from gluon_madapt.training.meters import Meters, Pending
+from gluon_madapt.training.outcome import write_outcome
 from gluon_madapt.training.resume import TrainingState
-from gluon_madapt.weights.gluon_files import is_as_written, write_arrays
+from gluon_madapt.training.samples import SampleCounts
 
 # What a checkpoint says that is the same in a training from its beginning to its end.
 _IDENTITY = ("stage", "round", "seed", "encoder", "class_names", "made_from")
+
+Score = Callable[[HybridBlock], Dict[str, Any]]
 
 _log = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ class Loop:
     facts : dict
         What else metrics.json is to say.
     score : callable, optional
-        Scores the segmenter on the val split, for the curves alone; nothing is chosen by them.
+        Scores the segmenter on the val split, for the curves alone; nothing is chosen by the scores.
     versions : sequence of str
         Versions of the code behind what the training starts from.
     patience : int
@@ -84,26 +85,22 @@ class Loop:
         made_from: Dict[str, str],
         images: int,
         facts: Dict[str, Any],
-        score: Optional[Callable[[HybridBlock], Dict]] = None,
+        score: Optional[Score] = None,
         versions: Sequence[str] = (),
         patience: int = 0,
         tensorboard: bool = False,
     ):
         self._stage, self._folder = stage, folder
-        self._distributed = distributed
-        self._networks = networks
-        self._score = score
-        self._bookkeeping = bookkeeping
-        self._model, self._made_from = description, made_from
-        self._facts = facts
+        self._distributed, self._networks = distributed, networks
+        self._bookkeeping, self._score = bookkeeping, score
+        self._model, self._made_from, self._facts = description, made_from, facts
         self._versions = with_this_code(versions)
-        self._last_score: Optional[Dict] = None
-        self._patience, self._unlabelled = patience, 0
+        self._last_score: Optional[Dict[str, Any]] = None
         self.iterations = settings.iterations
         self.start = self._saved = 0
-        self._current, self._names = 0, ()
-        self._replaced: Dict[str, int] = {}
-        self._replaced_before = 0  # by other workers, in a run that was stopped
+        self._current = 0
+        self._names: Tuple[str, ...] = ()
+        self._samples = SampleCounts(stage, distributed, patience, self._last_good)
         self._meters = Meters(stage, images, self._last_good)
         self._signals = StopSignals(lambda number: distributed.request_stop(), self._end_at_once)
         self._state = TrainingState(folder / CHECKPOINT, networks, trainers, distributed.is_main)
@@ -131,7 +128,7 @@ class Loop:
         )
 
     def over(self, batches: Iterable[Sequence]) -> Iterator[Tuple[int, Sequence]]:
-        """Yield the iterations that are left, each with what it is to learn from: a sequence of batches, or of such.
+        """Yield the iterations that are left, each with its batches: a sequence of them, or a sequence of sequences.
 
         When there is no next batch, for want of a file, say, the state is saved before the error is raised.
         """
@@ -141,21 +138,16 @@ class Loop:
             try:
                 batch = next(source)
             except UserError:
-                if (
-                    iteration > self._saved and self._distributed.world_size == 1
-                ):  # others wait for this one's next batch
+                alone = self._distributed.world_size == 1  # other workers would wait for this one's next batch
+                if alone and iteration > self._saved:
                     self._save(iteration)
                     _log.warning("%s: saved after iteration %d", self._stage, iteration)
                 raise
             self._meters.waited += time.perf_counter() - began
-            self._current, self._names = iteration + 1, tuple(name for one in every_batch(batch) for name in one.names)
-            self._count_replaced([name for one in every_batch(batch) for name in one.replaced])
+            parts = list(every_batch(batch))
+            self._current, self._names = iteration + 1, tuple(name for part in parts for name in part.names)
+            self._samples.count_replaced([name for part in parts for name in part.replaced])
             yield iteration, batch
-
-    def _count_replaced(self, names: Sequence[str]) -> None:
-        self._distributed.count_replaced(len(names))
-        for name in names:
-            self._replaced[name] = self._replaced.get(name, 0) + 1
 
     def _iterations(self) -> Iterator[int]:
         if self.finished:
@@ -163,7 +155,7 @@ class Loop:
             self._finish()
             return
         hidden = not self._distributed.is_main
-        with self._signals, Progress(self._stage, self.iterations, self.start, hidden=hidden) as progress:
+        with self._signals, Progress(self._stage, self.iterations, self.start, hidden, unit="it") as progress:
             for iteration in range(self.start, self.iterations):
                 began = time.perf_counter()
                 yield iteration
@@ -171,19 +163,18 @@ class Loop:
                     self._meters.read()  # waits for the network, and so belongs to the time that it took
                 self._meters.seconds += time.perf_counter() - began
                 progress.one_more(self._meters.facts(iteration + 1, self._last_score))
-                with progress.pause():
-                    self._after(iteration + 1)
+                self._after(iteration + 1)
             progress.show(self._meters.facts(self.iterations, self._last_score))
             self._finish()
 
     def _after(self, done: int) -> None:
         every, last = self._bookkeeping, done == self.iterations
-        self._count_unlabelled()
+        self._samples.count_unlabelled(self.iterations)
         stopping = self._distributed.stopping
         if self._logs(done):
             self._logger.append(self._meters.entry(done))
         if self._distributed.is_main and self._score and (last or done % every.eval_every == 0):
-            self._score_now(done)
+            self._score_now(self._score, done)
         if last or done % every.checkpoint_every == 0 or stopping:
             self._save(done)
         if stopping and not last:
@@ -193,20 +184,9 @@ class Loop:
                 _log.warning("%s: stopped by signal %d; saved after iteration %d", self._stage, number, done)
             sys.exit(128 + number)
 
-    def _count_unlabelled(self) -> None:
-        """Stop a training that sees nothing to learn from, before that is saved as a model."""
-        if not self._patience:
-            return
-        self._unlabelled = 0 if self._distributed.labelled else self._unlabelled + 1
-        if self._unlabelled in (self._patience, self.iterations):
-            raise FailureError(
-                f"{self._stage}: no image of the last {self._unlabelled} iterations had a labelled pixel where it was "
-                f"cut out, so nothing was learnt: a larger crop may help; {self._last_good()}"
-            )
-
-    def _score_now(self, done: int) -> None:
+    def _score_now(self, score: Score, done: int) -> None:
         try:
-            self._last_score = self._score(self._networks["segmenter"])
+            self._last_score = score(self._networks["segmenter"])
         except Exception:  # a broken val image, say, which is no reason to lose what was learnt
             self._save(done)
             raise
@@ -223,64 +203,48 @@ class Loop:
     def _save(self, done: int) -> None:
         self._meters.read()  # a state that is not finite must not replace a good one
         self._saved = done
-        if not self._distributed.is_main:
-            return
-        meta = {
-            **self._description(done),
-            "made_from": self._made_from,
-            "code": self._versions,
-            "window": self._meters.window,
-            "unlabelled": self._unlabelled,
-            **self._replacements(),
-        }
-        self._state.save(meta)
+        if self._distributed.is_main:
+            meta = {
+                **self._description(done),
+                "made_from": self._made_from,
+                "code": self._versions,
+                "window": self._meters.window,
+                "unlabelled": self._samples.unlabelled,
+                **self._samples.replacements(),
+            }
+            self._state.save(meta)
 
-    def _description(self, done: int) -> Dict:
+    def _description(self, done: int) -> Dict[str, Any]:
         return {**self._model, "iteration": done, "iterations": self.iterations}
 
-    def _replacements(self) -> Dict:
-        """Return which broken samples were replaced and how often; of other workers, how many in all."""
-        found: Dict = {"replaced": self._replaced}
-        if self._distributed.world_size > 1:
-            found["replaced_by_other_workers"] = self._replaced_before + self._distributed.replaced_elsewhere
-        return found
-
     def _resume(self) -> None:
-        said = dict(self._description(0), made_from=self._made_from)
-        meta = self._state.resume({key: said[key] for key in _IDENTITY} if self._distributed.is_main else {})
+        now = dict(self._description(0), made_from=self._made_from)
+        meta = self._state.resume({key: now[key] for key in _IDENTITY} if self._distributed.is_main else {})
         self.start = self._saved = 0 if meta is None else meta["iteration"]
         self._last_score = self._logger.forget_after(self.start)
         if meta is None:
             return
         self._versions = with_this_code(meta.get("code", ()))
-        self._unlabelled = meta.get("unlabelled", 0)
+        self._samples.go_on_from(meta)
         self._meters.go_on_from(self.start, meta.get("window", ()))
-        if self._distributed.is_main:
-            self._replaced = meta.get("replaced", {})
-            self._replaced_before = meta.get("replaced_by_other_workers", 0)
         _log.info("%s: continues after iteration %d", self._stage, self.start)
 
     def _finish(self) -> None:
-        """Leave the finished network and its metrics, unless there is nothing that this process has trained."""
         if not self._distributed.is_main:
             return
-        parameters, metrics = self._folder / PARAMETERS, self._folder / METRICS
-        trained = self.start < self.iterations
-        if trained or not is_as_written(parameters):
-            said = {**self._description(self.iterations), "code": self._versions}
-            write_arrays(parameters, parameter_values(self._networks["segmenter"]), said)
-        if trained or not metrics.exists():
-            facts = {
-                "stage": self._stage,
-                "iterations": self.iterations,
-                "seconds": round(self._meters.seconds, 1),
-                "iterations_in_these_seconds": self.iterations - self.start,
-                "seed": self._model["seed"],
-                "code": self._versions,
-                "val": self._last_score,
-                **self._replacements(),
-            }
-            write_json(metrics, dict(facts, **self._facts))
+        description = {**self._description(self.iterations), "code": self._versions}
+        metrics = {
+            "stage": self._stage,
+            "iterations": self.iterations,
+            "seconds": round(self._meters.seconds, 1),
+            "iterations_in_these_seconds": self.iterations - self.start,
+            "seed": self._model["seed"],
+            "code": self._versions,
+            "val": self._last_score,
+            **self._samples.replacements(),
+            **self._facts,
+        }
+        write_outcome(self._folder, self._networks["segmenter"], description, metrics, trained=not self.finished)
 
     def _end_at_once(self, number: int) -> None:
         self._distributed.abandon(128 + number)

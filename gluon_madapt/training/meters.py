@@ -1,4 +1,4 @@
-"""Losses and rates of a training, for its log and for people; losses are read late, so that nothing waits for them."""
+"""Measures losses and rates of a training; reads losses an iteration late, so that nothing waits for them."""
 
 import math
 from collections import deque
@@ -10,7 +10,7 @@ from gluon_madapt.errors import FailureError
 from gluon_madapt.formats import images_per_second, over_fewer
 from gluon_madapt.training.distributed import Losses
 
-# Iterations whose mean is shown to people; what is logged are means since the last log entry.
+# Iterations whose mean loss is shown as progress; the log has means since its last entry.
 _SHOWN = 20
 _SHORT_NAMES = {"segmentation": "seg", "adversarial_D1": "adv1", "adversarial_D2": "adv2"}
 
@@ -25,7 +25,7 @@ class Pending(NamedTuple):
 
 
 class Meters:
-    """What is known of the iterations that this process trains: for the log, and for people in short.
+    """The losses and rates of the iterations that this process trains: for the log, and in short for its progress.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ class Meters:
 
 
 def _means(losses: Sequence[Dict[str, float]]) -> Dict[str, float]:
-    return {key: sum(one[key] for one in losses) / len(losses) for key in losses[0]}
+    return {key: sum(values[key] for values in losses) / len(losses) for key in losses[0]}
 
 
 def _sums(window: Sequence[Dict[str, float]] = ()) -> Dict[str, Any]:

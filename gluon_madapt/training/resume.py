@@ -1,8 +1,8 @@
-"""What a training needs to go on, in the checkpoint of its folder and the one before it."""
+"""Saves the state of a training, and resumes from the checkpoint in its folder or the one before it."""
 
 import logging
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Tuple
 
 from mxnet.gluon import HybridBlock, Trainer
 
@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 
 class TrainingState:
-    """Networks and optimisers, to be saved and found again.
+    """The networks and optimisers of a training, which a checkpoint holds.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class TrainingState:
     trainers : dict of str to Trainer
         Their optimisers, under names of networks.
     is_main : bool
-        Whether this process may write: others only read what the first worker has written.
+        Whether this process may write: others only read what the main process has written.
     """
 
     def __init__(
@@ -63,17 +63,16 @@ class TrainingState:
         Parameters
         ----------
         expected : dict
-            What ``meta`` is to say, where it says anything of that.
+            Values that ``meta`` must have, of the keys that it has.
 
         Raises
         ------
         UserError
             If no checkpoint that is there can be read, or it is of other networks or of another training.
         """
-        found = self._read()
-        if found is None:
+        path, checkpoint = self._read()
+        if checkpoint is None:
             return None
-        path, checkpoint = found
         for key, value in expected.items():
             if not is_same(checkpoint.meta.get(key, value), value):
                 raise UserError(
@@ -88,10 +87,10 @@ class TrainingState:
             trainer._optimizer.begin_num_update = trainer._optimizer.num_update = checkpoint.meta["iteration"]
         return checkpoint.meta
 
-    def _read(self):
+    def _read(self) -> Tuple[Path, Optional[Checkpoint]]:
         previous = previous_checkpoint(self.path)
         if not self.path.exists():
-            return (previous, read_checkpoint(previous)) if previous.exists() else None
+            return previous, read_checkpoint(previous) if previous.exists() else None
         try:
             return self.path, read_checkpoint(self.path)
         except UserError as error:

@@ -19,7 +19,7 @@ from gluon_madapt.report.stored import TableFile
 from gluon_madapt.report.table_view import table_view
 from gluon_madapt.reproduction.results import Line, Result, write_table
 from gluon_madapt.reproduction.rows import rows_of
-from gluon_madapt.training.event_file import scalars
+from gluon_madapt.training.logger import scalars
 from gluon_madapt.training.meters import Meters
 
 NAMES = class_set(16).names

@@ -20,7 +20,7 @@ from gluon_madapt.runs import labelled_pixels as module
 from gluon_madapt.runs.labelled_pixels import check_labels
 from gluon_madapt.runs.networks import new_segmenter
 from gluon_madapt.stages import Run, make_proxies, retrain, train_adversarial, train_source
-from gluon_madapt.training.event_file import scalars
+from gluon_madapt.training.logger import scalars
 
 # What a Cityscapes or GTA5 label file holds: an ignored id, and road.
 IGNORED, ROAD = 0, 7

@@ -1,5 +1,7 @@
 """TensorBoard's curves of a training are what its log says."""
 
+import resource
+import signal
 import struct
 import subprocess
 import sys
@@ -15,8 +17,7 @@ from gluon_madapt.errors import UserError
 from gluon_madapt.files.json_files import read_log
 from gluon_madapt.reproduction.table import Reproduction
 from gluon_madapt.stages import Run, train_adversarial, train_source
-from gluon_madapt.training.event_file import EventFile, scalars
-from gluon_madapt.training.logger import Logger
+from gluon_madapt.training.logger import EventFile, Logger, scalars
 
 ENTRY = {"iteration": 1, "segmentation": 1.5, "learning_rate": 0.1, "images_per_second": 2, "waiting_for_data": 0}
 
@@ -146,6 +147,20 @@ def test_a_folder_that_cannot_be_written_is_one_line(tensorboard, tmp_path):
     (tmp_path / "tensorboard").write_text("a file")
     with pytest.raises(UserError, match=r"tensorboard: cannot be written \(File exists\)"):
         EventFile(tmp_path / "tensorboard")
+
+
+def test_a_full_disk_is_one_line(tensorboard, tmp_path):
+    events = EventFile(tmp_path / "tensorboard")
+    limits, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, limits[1]))
+    try:
+        with pytest.raises(UserError, match=r"tensorboard: cannot be written \(File too large\)"):
+            for _ in range(100):
+                events.append(ENTRY)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+        events._writer._py_recordio_writer._writer.raw.close()  # what the disk did not take is in its buffer
 
 
 @pytest.mark.parametrize("tool", ["train_source", "train_adv", "train_proxy", "reproduce"])
