@@ -32,7 +32,7 @@ def main(arguments):
         "--save",
         type=flag_path,
         metavar="FILE.npz",
-        help="write the network as it was scored: with refreshed statistics",
+        help="write the network as it was scored: after AdaBN",
     )
     where = "where the scores go (default: RUN/scores, unless --checkpoint is given)"
     parser.add_argument("--out", type=flag_path, metavar="FILE.json", help=where)

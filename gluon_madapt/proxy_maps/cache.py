@@ -17,6 +17,7 @@ import numpy as np
 
 from gluon_madapt.data.fingerprints import in_older_form, is_same
 from gluon_madapt.errors import UserError
+from gluon_madapt.evaluation.adabn import under_current_name, under_former_name
 from gluon_madapt.files.archives import DamagedArchiveError, read_archive, write_archive
 from gluon_madapt.files.atomic import PARTIAL, write_atomically
 from gluon_madapt.files.json_files import read_json, write_json
@@ -78,7 +79,9 @@ class MapCache:
         self._discriminators: List[str] = made_from["discriminators"]
         self.identity = _identity(self.made_from)
         self._mark = bytes.fromhex(self.identity)
-        self._older_mark = bytes.fromhex(_identity(in_older_form(self.made_from)))
+        forms = [self.made_from, in_older_form(self.made_from)]
+        forms += [under_former_name(form) for form in forms]
+        self._marks = {bytes.fromhex(_identity(form)) for form in forms}
         self.names = list(names)
         self._files = [_file(folder, name) for name in self.names]
 
@@ -174,7 +177,7 @@ class MapCache:
             image = every.get("image", self._image(index))  # which was once not written down
         except (DamagedArchiveError, KeyError) as error:
             raise UserError(f"{path}: is missing or damaged ({error}): delete it, and make the proxies again") from None
-        if stored["made_from"].tobytes() not in (self._mark, self._older_mark):
+        if stored["made_from"].tobytes() not in self._marks:
             raise UserError(
                 f"{path}: was made from another checkpoint, other images or other settings than the rest of "
                 f"{self.folder}: delete it, and make the proxies again"
@@ -187,7 +190,7 @@ class MapCache:
         """Return in what the maps that are there were made from something else; nothing if there are none."""
         record = self.folder / INPUTS
         try:
-            before = read_json(record) if record.exists() else self.made_from
+            before = under_current_name(read_json(record)) if record.exists() else self.made_from
         except UserError:
             return [f"origin ({INPUTS} cannot be read)"]
         return [key for key, value in self.made_from.items() if not is_same(before.get(key), value)]

@@ -7,6 +7,7 @@ import numpy as np
 
 from gluon_madapt.data import Dataset, is_same
 from gluon_madapt.errors import UserError
+from gluon_madapt.evaluation.adabn import under_current_name
 from gluon_madapt.files.hashing import sha256
 from gluon_madapt.files.json_files import read_json
 from gluon_madapt.labels import IGNORE
@@ -99,7 +100,9 @@ def stored_maps(run: Run, cache: Optional[Path] = None) -> Tuple[Dict, MapCache,
     start = run.checkpoint_of("adversarial")
     inputs = {"checkpoint": sha256(start), "images": target.fingerprint}
     maps = open_cache(run, start, target, cache or run.folder / CACHE, inputs)
-    if not is_same(record.get("made_from"), maps.made_from) or run.changes_of_inputs("proxies", inputs):
+    if not is_same(under_current_name(record.get("made_from", {})), maps.made_from) or run.changes_of_inputs(
+        "proxies", inputs
+    ):
         raise UserError(
             f"{folder / PROXY_RECORD}: these proxies were made from something else than {maps.folder} would be now"
         )
