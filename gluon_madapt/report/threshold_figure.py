@@ -100,9 +100,8 @@ def stored_maps(run: Run, cache: Optional[Path] = None) -> Tuple[Dict, MapCache,
     start = run.checkpoint_of("adversarial")
     inputs = {"checkpoint": sha256(start), "images": target.fingerprint}
     maps = open_cache(run, start, target, cache or run.folder / CACHE, inputs)
-    if not is_same(under_current_name(record.get("made_from", {})), maps.made_from) or run.changes_of_inputs(
-        "proxies", inputs
-    ):
+    made_from = under_current_name(record.get("made_from", {}))
+    if not is_same(made_from, maps.made_from) or run.changes_of_inputs("proxies", inputs):
         raise UserError(
             f"{folder / PROXY_RECORD}: these proxies were made from something else than {maps.folder} would be now"
         )
