@@ -15,11 +15,11 @@ from gluon_madapt.proxies import choose
 from gluon_madapt.proxies.pixels import classify, reweigh
 from gluon_madapt.proxy_maps.cache import MapCache
 from gluon_madapt.proxy_maps.network_pass import open_cache
+from gluon_madapt.proxy_maps.proxy_set import thresholds_of
 from gluon_madapt.proxy_maps.scored_maps import scored_blocks
 from gluon_madapt.report.thresholds import Distributions, Example, threshold_picture
 from gluon_madapt.run_layout import CACHE, METRICS, PROXY_RECORD
 from gluon_madapt.runs.run import Run
-from gluon_madapt.stages.proxies import thresholds_of
 from gluon_madapt.system.progress import Progress
 
 _CLASSES_SHOWN = 4

@@ -95,7 +95,7 @@ def test_an_empty_text_is_not_taken_for_a_missing_flag(said, place):
 
 def test_every_flag_that_takes_a_path_is_tried():
     """A flag of type Path, or with FILE or DIR for its value, that does not go through `flag_path`, fails here."""
-    for file in [ROOT / "gluon_madapt" / "command.py", *(ROOT / "tools").glob("*.py")]:
+    for file in [ROOT / "gluon_madapt" / "cli" / "command.py", *(ROOT / "tools").glob("*.py")]:
         assert "type=Path" not in file.read_text()
 
 
