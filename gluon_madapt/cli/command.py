@@ -178,7 +178,7 @@ def run_tool(main: Callable[[Sequence[str]], None]) -> NoReturn:
             main(sys.argv[1:])
             status = 0
         except SystemExit as end:
-            sys.exit(streams.status_after_printing(end.code or 0))
+            sys.exit(streams.status_after_printing(int(end.code or 0)))
         except KeyboardInterrupt:
             status = 130
         except Exception as error:

@@ -42,7 +42,7 @@ def examine_images(run: Run, which: str, full: bool) -> Iterator[Finding]:
     else:
         yield Finding(OK, what, found)
     if dataset.skipped:
-        named = few(dataset.skipped)
+        named = few(list(dataset.skipped))
         yield Finding(
             WARNING, what, f"{len(dataset.skipped)} pairs are left out, image and label differ in size: {named}"
         )
@@ -79,7 +79,7 @@ def _read(run: Run, what: str, dataset: Dataset, labelled: bool, full: bool, usu
     if suspicion:
         yield Finding(ERROR if suspicion.certain else WARNING, what, suspicion.text)
     if labelled and sizes:
-        pixels = sum(one.pixels for one in seen if one.pixels is not None)
+        pixels = np.sum([one.pixels for one in seen if one.pixels is not None], axis=0)
         yield from _classes(what, run.classes.names, pixels, full)
 
 

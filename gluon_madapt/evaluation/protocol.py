@@ -64,7 +64,7 @@ def score_stage(run: Run, net: Segmenter, stage: str, multi_scale: bool) -> Dict
     """Score a finished network on the val split, after AdaBN if the config asks for it."""
     protocol = protocol_of(run, stage, multi_scale)
     val = _val_split(run, stage, protocol["scales"], shared=("source", "target"))
-    made_from = {"val": val.fingerprint}
+    made_from: Dict[str, str] = {"val": val.fingerprint}
     if protocol["adabn"]:
         made_from["target"] = adapt_to_target(run, net, protocol["adabn"]["batches"])
     if multi_scale:  # whose sizes change from pass to pass

@@ -10,8 +10,9 @@ import hashlib
 import json
 import logging
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import IO, Any, Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
@@ -28,6 +29,7 @@ from gluon_madapt.runs.run import move_aside
 from gluon_madapt.system.provenance import code_version
 
 _FORMAT = 3
+_NO_LOGITS = np.empty((0, 0, 0), dtype=np.float32)
 
 _log = logging.getLogger(__name__)
 
@@ -41,16 +43,17 @@ class StoredMaps(NamedTuple):
         Its (height, width).
     discriminators : list of np.ndarray
         For each discriminator the probability of "source", (h', w') float32.
-    logits : np.ndarray, optional
-        Class scores at a quarter of the network's input, (L, h, w) float32; None where they were not asked for.
+    logits : np.ndarray
+        Class scores at a quarter of the network's input, (L, h, w) float32; (0, 0, 0) where they were not asked for.
     """
 
     size: Tuple[int, int]
     discriminators: List[np.ndarray]
-    logits: Optional[np.ndarray] = None
+    logits: np.ndarray
 
 
-class Shard(NamedTuple):
+@dataclass(frozen=True)
+class Shard:
     """Part ``index``, from 1, of ``count`` into which the images are divided."""
 
     index: int = 1
@@ -148,7 +151,11 @@ class MapCache:
 
     def write(self, index: int, maps: StoredMaps, shard: Shard) -> None:
         """Store the maps of an image, whole or not at all."""
-        arrays = dict(zip(self._discriminators, maps.discriminators), logits=maps.logits, size=np.array(maps.size))
+        arrays = {
+            "logits": maps.logits,
+            "size": np.array(maps.size),
+            **dict(zip(self._discriminators, maps.discriminators)),
+        }
         with write_atomically(self._files[index], f".{shard.index}-of-{shard.count}") as file:
             code = np.frombuffer(code_version().encode(), np.uint8)
             facts = {"made_from": np.frombuffer(self._mark, np.uint8), "image": self._image(index), "code": code}
@@ -167,7 +174,8 @@ class MapCache:
         """
         stored = self._read(index, ("size", *self._discriminators, *["logits"] * logits))
         height, width = stored["size"].tolist()
-        return StoredMaps((height, width), [stored[name] for name in self._discriminators], stored.get("logits"))
+        discriminators = [stored[name] for name in self._discriminators]
+        return StoredMaps((height, width), discriminators, stored.get("logits", _NO_LOGITS))
 
     def _read(self, index: int, names: Sequence[str]) -> Dict[str, np.ndarray]:
         path = self._files[index]

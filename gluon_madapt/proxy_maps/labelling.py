@@ -149,7 +149,7 @@ class Labelling:
         """Tell whether these are the labels that were written of an image."""
         return self._entries[name]["sha256"] == labels_hash(labels)
 
-    def _write_log(self, names: Sequence[str]) -> None:
+    def _write_log(self, names: Iterable[str]) -> None:
         write_text(self.log, "".join(json_text(self._entries[name]) + "\n" for name in names))
 
 

@@ -88,8 +88,9 @@ def network_pass(
 def _input(run: Run, target: Dataset, index: int) -> Tuple[np.ndarray, Tuple[int, int]]:
     """Return an image as the network sees it, (3, h, w) float32, and its own (height, width)."""
     image = target.image(index)
-    seen = resize_image(image, run.experiment.proxies.size or image.shape[1::-1])
-    return normalize(seen), image.shape[:2]
+    height, width = image.shape[:2]
+    seen = resize_image(image, run.experiment.proxies.size or (width, height))
+    return normalize(seen), (height, width)
 
 
 def load_networks(run: Run, start: Path, adabn_batches: int = 0) -> "Networks":
