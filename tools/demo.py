@@ -1,4 +1,4 @@
-"""The whole method on the mini world: Table 3's rows, a table, a page to look at, and one last line with the gain."""
+"""Run the whole method on the mini world: Table 3's rows, a page to look at, and one last line with the gain."""
 
 import json
 import shlex

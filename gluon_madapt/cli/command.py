@@ -1,4 +1,4 @@
-"""What the command-line tools share: flags, logging, and errors as one line with an exit status."""
+"""Gives the command-line tools their flags, their logging, and errors of one line with an exit status."""
 
 import argparse
 import logging

@@ -1,4 +1,4 @@
-"""Starting a distributed training: a scheduler, servers and workers, which MXNet's key-value store connects.
+"""Launches a distributed training: a scheduler, servers and workers, which MXNet's key-value store connects.
 
 All end when one fails.  MXNet's processes find each other by the DMLC_* variables, here as on a cluster.
 """

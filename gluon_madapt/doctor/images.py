@@ -1,4 +1,4 @@
-"""Examining the images and labels of a data set."""
+"""Examines the images and labels of a data set."""
 
 from collections import Counter
 from typing import Iterator, Optional, Sequence

@@ -1,4 +1,4 @@
-"""Images -> class probabilities, single- or multi-scale (P §3, released code)."""
+"""Computes class probabilities of images, single- or multi-scale (P §3, released code)."""
 
 import math
 from typing import Iterator, List, Optional, Sequence, Tuple

@@ -1,4 +1,4 @@
-"""Scoring a stage's network on the labelled split."""
+"""Scores a stage's network on the labelled split, by the protocol of its experiment."""
 
 from typing import Callable, Dict, Optional, Sequence
 

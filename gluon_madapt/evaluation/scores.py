@@ -1,4 +1,4 @@
-"""A network and a labelled split -> per-class IoU and its means."""
+"""Scores a network on a labelled split: IoU per class and its means."""
 
 from contextlib import closing
 from typing import Dict, Iterator, Optional, Sequence

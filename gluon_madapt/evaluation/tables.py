@@ -1,4 +1,4 @@
-"""Scores as the paper prints them: percent with one decimal, classes side by side."""
+"""Lays out scores as the paper prints them: percent with one decimal, classes side by side."""
 
 from typing import Dict, List, Sequence, Tuple
 

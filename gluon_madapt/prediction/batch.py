@@ -1,4 +1,4 @@
-"""Predicting many images and videos, one after the other: what cannot be read is named and left out."""
+"""Predicts many images and videos, one after the other; names and leaves out what cannot be read."""
 
 import logging
 from contextlib import ExitStack, closing

@@ -1,4 +1,4 @@
-"""A folder of predictions: what made them, and which are done, so that nothing is done twice and nothing is mixed."""
+"""Keeps a folder of predictions: what made them, and which are done, so that none is made twice and none is mixed."""
 
 import fcntl
 import os

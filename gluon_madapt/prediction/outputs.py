@@ -1,4 +1,4 @@
-"""Which files are written of a prediction, and where."""
+"""Writes the files of a prediction: labels, colours, overlays, confidence, likeliest classes."""
 
 import logging
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Videos, a frame at a time: memory does not grow with their length."""
+"""Reads and writes videos a frame at a time: memory does not grow with their length."""
 
 import math
 import os

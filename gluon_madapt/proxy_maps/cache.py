@@ -1,8 +1,8 @@
-"""What one pass of the networks keeps of every target image: proxies of any p1 and p2 are made from it.
+"""Stores what one pass of the networks gives for every target image; proxies of any p1 and p2 are made from it.
 
-Of an image there are the class scores before the last upsampling and the maps of the discriminators: a few megabytes.
-Every file carries the hash of all that the pass was made from, so that maps can be made on several machines and put
-together, and none of another checkpoint goes unnoticed.
+An image's file holds the class scores before the last upsampling and the maps of the discriminators: a few megabytes.
+It carries the hash of all that the pass was made from, so that maps can be made on several machines and put together,
+and none of another checkpoint goes unnoticed.
 """
 
 import fcntl

@@ -1,6 +1,6 @@
-"""Labelling the target images by thresholds: for each setting a folder of PNGs, and a log with a line for each image.
+"""Labels the target images by thresholds: for each setting a folder of PNGs, and a log with a line for each image.
 
-The line is written after the image's labels are: what it names is done, and is not done again.
+The line is written after the labels: an image that has one is done, and is not labelled again.
 """
 
 import hashlib

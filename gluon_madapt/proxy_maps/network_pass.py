@@ -1,4 +1,4 @@
-"""The one pass of the networks over the target images that proxies of any p1 and p2 are made from."""
+"""Runs the networks once over the target images, for proxies of any p1 and p2."""
 
 from contextlib import closing, suppress
 from pathlib import Path
@@ -23,7 +23,7 @@ DISCRIMINATORS = ("D1", "D2")
 
 
 def open_cache(run: Run, start: Path, target: Dataset, folder: Path, inputs: dict) -> MapCache:
-    """Name what the pass of a checkpoint over the target images keeps, or is to keep, in a folder.
+    """Open the folder of maps that the pass of a checkpoint over the target images leaves; nothing is written yet.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""The thresholds of any number of settings, from the stored maps of all images: four passes over them.
+"""Searches the thresholds of any number of settings in four passes over the stored maps of all images.
 
-What was counted is saved now and then, so that a search that was interrupted continues where it stopped.  Counts are
-whole numbers: the result is the same to the last bit, whatever the interruptions and the number of threads.
+The counts are saved now and then, and an interrupted search continues from them.  They are whole numbers: the result is
+the same to the last bit, whatever the interruptions and the number of threads.
 """
 
 import hashlib

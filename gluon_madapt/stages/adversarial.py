@@ -1,4 +1,4 @@
-"""Stage 2: multi-adversarial training (P §2.2, Eq. 2 to 4).
+"""Trains stage 2: multi-adversarial training (P §2.2, Eq. 2 to 4).
 
 F and C are trained on labelled source images while F learns to make the features of target images look like source to
 the discriminators; D1 looks at F(X), D2 at the mid-level map F_l(X).

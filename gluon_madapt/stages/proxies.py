@@ -1,4 +1,4 @@
-"""Stage 3: proxy labels for the target images (P §2.3).
+"""Makes stage 3: proxy labels for the target images (P §2.3).
 
 The networks see every image once (`network_pass`); the maps that are kept serve any p1 and p2.  Thresholds over all
 images (`threshold_search`) and labels (`labelling`) are computed from the maps, upsampled to each image's own size.

@@ -1,4 +1,4 @@
-"""Stage 4: training on the proxies alone (P §2.1, §3.2)."""
+"""Trains stage 4: the segmenter on the proxies alone (P §2.1, §3.2)."""
 
 from typing import Tuple
 
