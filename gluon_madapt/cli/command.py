@@ -130,10 +130,10 @@ def flag_path(text: str) -> Path:
 
 def names(text: str) -> List[str]:
     """Parse names with commas between them, none of them empty."""
-    found = [name.strip() for name in text.split(",")]
-    if not all(found):
+    words = [name.strip() for name in text.split(",")]
+    if not all(words):
         raise argparse.ArgumentTypeError(f"{text!r}: expected a name, or several with commas between them")
-    return found
+    return words
 
 
 def positive(text: str) -> int:

@@ -36,11 +36,11 @@ def examine_images(run: Run, which: str, full: bool) -> Iterator[Finding]:
     labelled = which != "target"
     dataset = run.dataset(which, labelled)
     expected = COUNTS.get((data.dataset, data.split))
-    found = f"{data.root}: {len(dataset)} {'pairs' if labelled else 'images'} of {data.dataset} {data.split}"
+    text = f"{data.root}: {len(dataset)} {'pairs' if labelled else 'images'} of {data.dataset} {data.split}"
     if expected and len(dataset) + len(dataset.skipped) != expected:
-        yield Finding(WARNING, what, f"{found}; the published data set has {expected}")
+        yield Finding(WARNING, what, f"{text}; the published data set has {expected}")
     else:
-        yield Finding(OK, what, found)
+        yield Finding(OK, what, text)
     if dataset.skipped:
         named = few(list(dataset.skipped))
         yield Finding(

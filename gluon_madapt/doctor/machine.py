@@ -35,7 +35,7 @@ _AMPLE = 1.5
 
 def examine_packages() -> Iterator[Finding]:
     """Compare what is installed with what the package asks for."""
-    wrong, found = [], []
+    wrong, versions = [], []
     try:
         requirements = metadata.requires("gluon_madapt") or ()
     except metadata.PackageNotFoundError:
@@ -50,13 +50,14 @@ def examine_packages() -> Iterator[Finding]:
         except metadata.PackageNotFoundError:
             wrong.append(f"{requirement.name} is missing (asked for: {requirement})")
             continue
-        found.append(f"{requirement.name} {version}")
+        versions.append(f"{requirement.name} {version}")
         if not requirement.specifier.contains(version, prereleases=True):
             wrong.append(f"{requirement.name} is {version} (asked for: {requirement.specifier})")
     if wrong:
         yield Finding(ERROR, "packages", f"{'; '.join(wrong)}: make setup installs what works together")
     else:
-        yield Finding(OK, "packages", f"Python {platform.python_version()}, mxnet {mx.__version__}, {', '.join(found)}")
+        versions = [f"Python {platform.python_version()}", f"mxnet {mx.__version__}", *versions]
+        yield Finding(OK, "packages", ", ".join(versions))
 
 
 def examine_devices(run: Run) -> Iterator[Finding]:

@@ -110,7 +110,7 @@ class MapCache:
 
     def state(self) -> str:
         """Return a text that changes when the file of any image does, told by its size and time."""
-        facts = [(one.stat().st_size, one.stat().st_mtime_ns) for one in self._files if one.exists()]
+        facts = [(path.stat().st_size, path.stat().st_mtime_ns) for path in self._files if path.exists()]
         return f"{len(facts)} files, {hashlib.sha256(repr(facts).encode()).hexdigest()}"
 
     def versions(self) -> List[str]:

@@ -79,7 +79,7 @@ def network_pass(
         with Progress("proxies: network pass", total, total - len(missing)) as progress, closing(images):
             for index, (image, size) in zip(missing, images):
                 maps = networks.maps(image, size)
-                if not all(np.isfinite(one).all() for one in (maps.logits, *maps.discriminators)):
+                if not all(np.isfinite(values).all() for values in (maps.logits, *maps.discriminators)):
                     raise FailureError(f"{target.samples[index].image}: what {start} returns for it is not finite")
                 cache.write(index, maps, shard)
                 progress.one_more()

@@ -61,8 +61,8 @@ def find_thresholds(
     """
     search = ThresholdSearch(settings, classes)
     passes, done = saved.load()
-    for one in passes[:-1]:
-        search.advance(_filled(search, one))
+    for sparse in passes[:-1]:
+        search.advance(_filled(search, sparse))
     counts = _filled(search, passes.pop()) if passes else search.new_counts()
     while True:
         title = f"proxies: thresholds, pass {search.passed + 1} of {search.PASSES}"
@@ -136,7 +136,7 @@ class SavedSearch:
         self.written = time.monotonic()
         self._images = len(cache)
         code = [code_version(), np.__version__, platform.node()]  # another machine may round otherwise
-        facts = json.dumps([cache.identity, cache.state(), code, [list(one) for one in settings]])
+        facts = json.dumps([cache.identity, cache.state(), code, [list(shares) for shares in settings]])
         self._mark = np.frombuffer(hashlib.sha256(facts.encode()).digest(), dtype=np.uint8)
 
     @property

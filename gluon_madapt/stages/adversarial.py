@@ -155,10 +155,10 @@ class AdversarialStep:
         self._passes = partial(self._one_pass, joint) if joint else self._two_passes
         self._supervised, self._features = SupervisedPass(net), FeaturePass(net)
         named = discriminators.items()
-        self._domain_losses = {name: DomainLoss(one) for name, one in named}
-        self._target_terms = {name: TargetTerm(one, settings.objective) for name, one in named}
+        self._domain_losses = {name: DomainLoss(D) for name, D in named}
+        self._target_terms = {name: TargetTerm(D, settings.objective) for name, D in named}
         minimax = settings.objective == "minimax"
-        self._source_terms = {name: SourceTerm(one) for name, one in named} if minimax else {}
+        self._source_terms = {name: SourceTerm(D) for name, D in named} if minimax else {}
         terms = (self._domain_losses, self._target_terms, self._source_terms)
         views = [view for views in terms for view in views.values()]
         for view in filter(None, (joint, self._supervised, self._features, *views)):

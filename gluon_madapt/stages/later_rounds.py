@@ -55,7 +55,7 @@ class DiscriminatorStep:
             self._distributed.add_up_gradients(*discriminators.values())
         # A view for each domain: the sizes of their images may differ.
         self._features = {domain: FeaturePass(net) for domain in ("source", "target")}
-        self._domain_losses = {name: DomainLoss(one) for name, one in discriminators.items()}
+        self._domain_losses = {name: DomainLoss(D) for name, D in discriminators.items()}
         for view in (*self._features.values(), *self._domain_losses.values()):
             view.hybridize(static_alloc=True, static_shape=True)
 
