@@ -1,4 +1,4 @@
-"""The whole method on the mini world: Table 3's rows, a table, a page to look at, and one last line with the gain."""
+"""Run the whole method on the mini world: Table 3's rows, a page to look at, and one last line with the gain."""
 
 import json
 import shlex
@@ -40,10 +40,10 @@ def parse(arguments):
 
 def counts(text):
     """Parse four numbers with commas between them."""
-    found = [int(one) for one in text.split(",")]
-    if len(found) != 4 or min(found) < 0:  # noqa: PLR2004 - four splits
+    numbers = [int(word) for word in text.split(",")]
+    if len(numbers) != 4 or min(numbers) < 0:  # noqa: PLR2004 - four splits
         raise ValueError
-    return found
+    return numbers
 
 
 def main(arguments):

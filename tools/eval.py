@@ -32,7 +32,7 @@ def main(arguments):
         "--save",
         type=flag_path,
         metavar="FILE.npz",
-        help="write the network as it was scored: with refreshed statistics",
+        help="write the network as it was scored: after AdaBN",
     )
     where = "where the scores go (default: RUN/scores, unless --checkpoint is given)"
     parser.add_argument("--out", type=flag_path, metavar="FILE.json", help=where)
@@ -78,9 +78,9 @@ def _checkpoint(parsed, run):
 def save_as_scored(path, run, net, stage, meta):
     """Write a checkpoint of the network alone, which can be used, and not be trained on."""
     iteration = meta.get("iteration", 0)
-    said = dict(description_of(run, stage), iteration=iteration, iterations=meta.get("iterations", iteration))
-    said["code"] = with_this_code(meta.get("code", ()))
-    write_checkpoint(path, Checkpoint(said, network_arrays("segmenter", net)))
+    described = dict(description_of(run, stage), iteration=iteration, iterations=meta.get("iterations", iteration))
+    described["code"] = with_this_code(meta.get("code", ()))
+    write_checkpoint(path, Checkpoint(described, network_arrays("segmenter", net)))
 
 
 if __name__ == "__main__":

@@ -21,12 +21,12 @@ def shard(text):
 def shares(text):
     """Parse P1,P2."""
     try:
-        found = Shares(*map(float, text.split(",")))
+        pair = Shares(*map(float, text.split(",")))
     except (ValueError, TypeError):
-        found = Shares(0, 0)
-    if not all(0 < one <= 1 for one in found):
+        pair = Shares(0, 0)
+    if not all(0 < share <= 1 for share in pair):
         raise argparse.ArgumentTypeError(f"{text}: expected P1,P2, both above 0 and at most 1, as in 0.6,0.8")
-    return found
+    return pair
 
 
 def main(arguments):

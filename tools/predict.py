@@ -34,63 +34,67 @@ def short_side(text):
     return text if text == "own" else positive(text)
 
 
-def parser():
-    made = ToolParser(description=__doc__)
-    made.add_argument(
+def parse(arguments):
+    parser = ToolParser(description=__doc__)
+    parser.add_argument(
         "inputs",
         type=word,
         nargs="+",
         metavar="INPUT",
         help="images, videos, folders, quoted patterns (** is any folders)",
     )
-    made.add_argument(
+    parser.add_argument(
         "--checkpoint",
         type=flag_path,
         required=True,
         metavar="FILE",
         help="a checkpoint, a parameter file or a run folder",
     )
-    made.add_argument(
+    parser.add_argument(
         "--out",
         type=flag_path,
         required=True,
         metavar="DIR",
         help="where predictions go: labels/, colours/, overlays/ ...",
     )
-    made.add_argument("--fresh", action="store_true", help="move the predictions in DIR aside and start over")
-    made.add_argument("--multi-scale", action="store_true", help="average over the model's scales and mirrored copies")
-    made.add_argument(
+    parser.add_argument("--fresh", action="store_true", help="move the predictions in DIR aside and start over")
+    parser.add_argument(
+        "--multi-scale", action="store_true", help="average over the model's scales and mirrored copies"
+    )
+    parser.add_argument(
         "--short-side",
         type=short_side,
         metavar="N",
         help="of the network's input, or own for the image's own size (default: as the model is evaluated)",
     )
-    made.add_argument(
+    parser.add_argument(
         "--device", default="auto", metavar="NAME", help="auto, cpu(0), gpu(0), gpu(1) ... (default: auto)"
     )
-    made.add_argument(
+    parser.add_argument(
         "--ids",
         choices=("train", "cityscapes"),
         default="train",
         help="what label images hold: train ids, or the label ids of Cityscapes (default: train)",
     )
-    made.add_argument("--no-pictures", action="store_true", help="write no colours and overlays")
-    made.add_argument("--confidence", action="store_true", help="write the probability of each label, 255 for 1")
-    made.add_argument(
+    parser.add_argument("--no-pictures", action="store_true", help="write no colours and overlays")
+    parser.add_argument("--confidence", action="store_true", help="write the probability of each label, 255 for 1")
+    parser.add_argument(
         "--top-k", type=positive, default=0, metavar="K", help="write ids and probabilities of the K likeliest classes"
     )
-    made.add_argument(
+    parser.add_argument(
         "--alpha", type=share, default=0.5, metavar="X", help="share of the colours in an overlay (default: 0.5)"
     )
-    made.add_argument(
+    parser.add_argument(
         "--every", type=positive, default=1, metavar="N", help="take every N-th frame of a video (default: 1)"
     )
-    made.add_argument("--video", action="store_true", help="write the overlays of a video as a video, too: DIR/videos/")
-    return made
+    parser.add_argument(
+        "--video", action="store_true", help="write the overlays of a video as a video, too: DIR/videos/"
+    )
+    return parser.parse_args(arguments)
 
 
 def main(arguments):
-    parsed = parser().parse_args(arguments)
+    parsed = parse(arguments)
     if parsed.video and parsed.no_pictures:
         raise UserError("--video is made of overlays, and --no-pictures leaves them out: give one of them")
     sources = find_sources(parsed.inputs)

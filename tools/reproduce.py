@@ -32,7 +32,7 @@ def parse(arguments):
     parser.add_argument(
         "--beyond",
         action="store_true",
-        help="add to table 3 what goes beyond the paper: statistics refreshed on the target, more rounds of proxies",
+        help="add to table 3 what goes beyond the paper: AdaBN, more rounds of proxies",
     )
     parser.add_argument("--jobs", type=positive, default=1, metavar="N", help="commands side by side (default: 1)")
     parser.add_argument(

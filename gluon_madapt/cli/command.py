@@ -1,4 +1,4 @@
-"""What the command-line tools share: flags, logging, and errors as one line with an exit status."""
+"""Gives the command-line tools their flags, their logging, and errors of one line with an exit status."""
 
 import argparse
 import logging
@@ -130,10 +130,10 @@ def flag_path(text: str) -> Path:
 
 def names(text: str) -> List[str]:
     """Parse names with commas between them, none of them empty."""
-    found = [name.strip() for name in text.split(",")]
-    if not all(found):
+    words = [name.strip() for name in text.split(",")]
+    if not all(words):
         raise argparse.ArgumentTypeError(f"{text!r}: expected a name, or several with commas between them")
-    return found
+    return words
 
 
 def positive(text: str) -> int:
@@ -178,7 +178,7 @@ def run_tool(main: Callable[[Sequence[str]], None]) -> NoReturn:
             main(sys.argv[1:])
             status = 0
         except SystemExit as end:
-            sys.exit(streams.status_after_printing(end.code or 0))
+            sys.exit(streams.status_after_printing(int(end.code or 0)))
         except KeyboardInterrupt:
             status = 130
         except Exception as error:

@@ -1,4 +1,4 @@
-"""Starting a distributed training: a scheduler, servers and workers, which MXNet's key-value store connects.
+"""Launches a distributed training: a scheduler, servers and workers, which MXNet's key-value store connects.
 
 All end when one fails.  MXNet's processes find each other by the DMLC_* variables, here as on a cluster.
 """
@@ -107,8 +107,8 @@ class _Workers:
                 statuses = [worker.poll() for worker in self._workers]
                 self._refuse_failures(statuses)
                 if None not in statuses or self._hopeless(statuses):
-                    stopped = self._signals.number and (self._at_once or any(statuses))
-                    return 128 + self._signals.number if stopped else 0
+                    number = self._signals.number
+                    return 128 + number if number and (self._at_once or any(statuses)) else 0
                 time.sleep(_POLL_SECONDS)
 
     def _hopeless(self, statuses: List[Optional[int]]) -> bool:
@@ -122,19 +122,18 @@ class _Workers:
         return self._at_once or time.monotonic() - self._since > _STRAGGLER_SECONDS
 
     def _refuse_failures(self, statuses: List[Optional[int]]) -> None:
-        fine = (None, 0, *stopped_by(SIGNALS)) if self._signals.number else (None, 0)
+        fine = (0, *stopped_by(SIGNALS)) if self._signals.number else (0,)
         for number, status in enumerate(statuses):
-            if status not in fine:
+            if status is not None and status not in fine:
                 error = UserError if status == _USERS_TO_MEND else FailureError
                 raise error(
                     f"process {number + 1} of {len(statuses)} ended with {end_of(status)}; the others were stopped: "
                     "what was saved last is where the same command goes on"
                 )
         for helper in self._helpers:
-            if helper.poll() not in (None, 0):
-                raise FailureError(
-                    f"MXNet's scheduler or server ended with {end_of(helper.returncode)}; the workers were stopped"
-                )
+            status = helper.poll()
+            if status:
+                raise FailureError(f"MXNet's scheduler or server ended with {end_of(status)}; the workers were stopped")
 
     def _give_up(self, number: int) -> None:
         self._at_once = True

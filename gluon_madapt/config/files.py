@@ -8,8 +8,10 @@ from pydantic import ValidationError
 
 from gluon_madapt.config.messages import in_plain_words, shown
 from gluon_madapt.config.paths import given_path
+from gluon_madapt.config.renamed import current_name, current_names
 from gluon_madapt.config.schema import Experiment
 from gluon_madapt.config.yaml_text import ConfigError, parse_yaml
+from gluon_madapt.run_layout import CONFIG, INPUTS
 
 _MOST_BYTES = 1 << 20
 # Characters of an override that a message shows.
@@ -83,6 +85,8 @@ def _read_one(path: Path, whose: str = "") -> Tuple[Optional[str], Dict[str, Any
     if not isinstance(values, dict):
         what = "it is empty" if values is None else f"it is {shown(values)}"
         raise ConfigError(f"{path}: expected an experiment, that is 'key: value' lines: {what}")
+    stored = path.name == CONFIG and (path.parent / INPUTS).exists()  # by a stage, of whatever version
+    values = current_names(values, "" if stored else str(path))
     base: Any = values.pop("base", None)
     try:
         if not isinstance(base, (str, type(None))):
@@ -120,7 +124,7 @@ def _apply(values: Dict[str, Any], override: str) -> None:
         raise ConfigError(f"{where}: expected key=value, as in --set source.iterations=100")
     if not text:
         raise ConfigError(f"{where}: no value: expected one after the =, null for none, or \"''\" for an empty text")
-    *parents, last = key.split(".")
+    *parents, last = current_name(key, where).split(".")
     section = values
     for parent in parents:
         if section.get(parent) is None:
@@ -129,6 +133,7 @@ def _apply(values: Dict[str, Any], override: str) -> None:
         if not isinstance(section, dict):
             raise ConfigError(f"{where}: {parent} is a value, not a section, and has no keys below it")
     section[last] = text if text.startswith("#") else parse_yaml(text, where)  # a colour, and no comment
+    values.update(current_names(values, where))
 
 
 def _validate(values: Dict[str, Any], where: str) -> Experiment:

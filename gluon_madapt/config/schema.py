@@ -166,13 +166,13 @@ class Adversarial(Training):
 class Proxies(_Section):
     """Stage 3: the share of pixels kept by adversarial confidence, and per class by classification confidence.
 
-    ``refresh`` is the number of batches of target images to re-estimate batch-norm statistics on first.
+    ``adabn_batches`` is the number of batches of target images that AdaBN re-estimates batch-norm statistics on first.
     """
 
     p1: float = Field(gt=0, le=1)
     p2: float = Field(gt=0, le=1)
     size: Optional[_Size]
-    refresh: Whole = Field(default=0, ge=0)
+    adabn_batches: Whole = Field(default=0, ge=0)
 
 
 class Retrain(Training):
@@ -194,13 +194,13 @@ class ShortSides(_Section):
 class Evaluation(_Section):
     """How checkpoints are scored.
 
-    ``scales`` are those of multi-scale evaluation; ``refresh`` is the number of batches of target images to re-estimate
-    batch-norm statistics on first.
+    ``scales`` are those of multi-scale evaluation; ``adabn_batches`` is the number of batches of target images that
+    AdaBN re-estimates batch-norm statistics on first.
     """
 
     short_side: ShortSides
     scales: Tuple[PositiveFloat, ...] = Field(min_length=1)
-    refresh: Whole = _NotNegative
+    adabn_batches: Whole = _NotNegative
 
 
 class Bookkeeping(_Section):

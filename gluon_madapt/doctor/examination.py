@@ -1,13 +1,13 @@
-"""The examination of an experiment: data, weights, device, disk and packages."""
+"""Examines an experiment: its data, weights, device, disk and packages."""
 
 from typing import Iterator
 
 from gluon_madapt.doctor.findings import ERROR, OK, Finding
 from gluon_madapt.doctor.images import examine_images
-from gluon_madapt.doctor.machine import TRAININGS, examine_devices, examine_disk, examine_packages, manifest_inputs
+from gluon_madapt.doctor.machine import examine_devices, examine_disk, examine_packages, training_inputs
 from gluon_madapt.errors import UserError
 from gluon_madapt.files.hashing import sha256
-from gluon_madapt.run_layout import CACHE, STAGES
+from gluon_madapt.run_layout import CACHE, STAGES, TRAININGS
 from gluon_madapt.runs.networks import new_segmenter
 from gluon_madapt.runs.ownership import refuse_other_cache, refuse_other_stage
 from gluon_madapt.runs.size_checks import refuse_sizes
@@ -18,7 +18,7 @@ from gluon_madapt.weights.zoo import imagenet_file
 
 
 def examine(run: Run, full: bool = False) -> Iterator[Finding]:
-    """Look at all that an experiment needs; yield what is found, as it is found.
+    """Look at all that an experiment needs; yield each finding at once.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def _examine_trainings(run: Run) -> Iterator[Finding]:
     for stage in TRAININGS:
         settings = getattr(run.experiment, stage)
         run.distributed.images_per_part(settings)
-        for seen, which in manifest_inputs(run, stage):
+        for seen, which in training_inputs(run, stage):
             try:
                 dataset = run.dataset(which, labelled=False)
             except UserError:  # which is found under data

@@ -1,4 +1,4 @@
-"""What an examination finds: one line each."""
+"""Defines a finding, one line of an examination."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Examining the images and labels of a data set."""
+"""Examines the images and labels of a data set."""
 
 from collections import Counter
 from typing import Iterator, Optional, Sequence
@@ -35,13 +35,13 @@ def examine_images(run: Run, which: str, full: bool) -> Iterator[Finding]:
     labelled = which != "target"
     dataset = run.dataset(which, labelled)
     expected = PUBLISHED_COUNTS.get((data.dataset, data.split))
-    found = f"{data.root}: {len(dataset)} {'pairs' if labelled else 'images'} of {data.dataset} {data.split}"
+    text = f"{data.root}: {len(dataset)} {'pairs' if labelled else 'images'} of {data.dataset} {data.split}"
     if expected and len(dataset) + len(dataset.skipped) != expected:
-        yield Finding(WARNING, what, f"{found}; the published data set has {expected}")
+        yield Finding(WARNING, what, f"{text}; the published data set has {expected}")
     else:
-        yield Finding(OK, what, found)
+        yield Finding(OK, what, text)
     if dataset.skipped:
-        named = few(dataset.skipped)
+        named = few(list(dataset.skipped))
         yield Finding(
             WARNING, what, f"{len(dataset.skipped)} pairs are left out, image and label differ in size: {named}"
         )
@@ -78,7 +78,7 @@ def _read(run: Run, what: str, dataset: Dataset, labelled: bool, full: bool, usu
     if suspicion:
         yield Finding(ERROR if suspicion.certain else WARNING, what, suspicion.text)
     if labelled and sizes:
-        pixels = sum(one.pixels for one in seen if one.pixels is not None)
+        pixels = np.sum([one.pixels for one in seen if one.pixels is not None], axis=0)
         yield from _classes(what, run.classes.names, pixels, full)
 
 

@@ -1,4 +1,4 @@
-"""Examining packages, devices, memory and disk."""
+"""Examines packages, devices, memory and disk."""
 
 import os
 import platform
@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 from gluon_madapt.config import Input
 from gluon_madapt.doctor.findings import ERROR, OK, WARNING, Finding
 from gluon_madapt.names import check_lengths
+from gluon_madapt.run_layout import TRAININGS
 from gluon_madapt.runs.input_sizes import image_count, input_size, own_size
 from gluon_madapt.stages import Run
 from gluon_madapt.system import cuda
@@ -28,14 +29,13 @@ _MEMORY = {"resnet101": (1.2, 3.5), "vgg16": (2.7, 3.5), "small": (0.3, 0.5)}
 _CHECKPOINT_GIB = {"resnet101": 0.37, "vgg16": 0.95, "small": 0.02}
 # What stage 3 keeps of an image: scores of all classes for every sixteenth pixel, and a label map.
 _CACHE_BYTES_PER_PIXEL, _PROXY_BYTES_PER_PIXEL = 4 / 16, 0.05
-TRAININGS = ("source", "adversarial", "retrain")
 # Below this much over what is needed, it is tight.
 _AMPLE = 1.5
 
 
 def examine_packages() -> Iterator[Finding]:
     """Compare what is installed with what the package asks for."""
-    wrong, found = [], []
+    wrong, versions = [], []
     try:
         requirements = metadata.requires("gluon_madapt") or ()
     except metadata.PackageNotFoundError:
@@ -50,13 +50,14 @@ def examine_packages() -> Iterator[Finding]:
         except metadata.PackageNotFoundError:
             wrong.append(f"{requirement.name} is missing (asked for: {requirement})")
             continue
-        found.append(f"{requirement.name} {version}")
+        versions.append(f"{requirement.name} {version}")
         if not requirement.specifier.contains(version, prereleases=True):
             wrong.append(f"{requirement.name} is {version} (asked for: {requirement.specifier})")
     if wrong:
         yield Finding(ERROR, "packages", f"{'; '.join(wrong)}: make setup installs what works together")
     else:
-        yield Finding(OK, "packages", f"Python {platform.python_version()}, mxnet {mx.__version__}, {', '.join(found)}")
+        versions = [f"Python {platform.python_version()}", f"mxnet {mx.__version__}", *versions]
+        yield Finding(OK, "packages", ", ".join(versions))
 
 
 def examine_devices(run: Run) -> Iterator[Finding]:
@@ -84,7 +85,7 @@ def examine_devices(run: Run) -> Iterator[Finding]:
         settings = getattr(run.experiment, stage)
         base, per_megapixel = _MEMORY[run.experiment.model.encoder]
         images = settings.batch_size / number
-        needed = base + per_megapixel * images * sum(_megapixels(run, *one) for one in manifest_inputs(run, stage))
+        needed = base + per_megapixel * images * sum(_megapixels(run, *one) for one in training_inputs(run, stage))
         needed *= number if on_cpu else 1
         text = f"{stage}: about {needed:.1f} GiB for a batch of {settings.batch_size}, and {free:.1f} GiB {whose}"
         if needed > free:
@@ -132,7 +133,7 @@ def _idle_gpu() -> str:
     return "; MXNet sees a GPU that is not used" if mx.context.num_gpus() else ""
 
 
-def manifest_inputs(run: Run, stage: str) -> Tuple[Tuple[Input, str], ...]:
+def training_inputs(run: Run, stage: str) -> Tuple[Tuple[Input, str], ...]:
     """Return how the images of a training are resized, and whether they are the source or the target."""
     settings = getattr(run.experiment, stage)
     if stage == "adversarial":

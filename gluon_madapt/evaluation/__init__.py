@@ -1,4 +1,7 @@
-"""A network and images -> probabilities, labels and scores."""
+"""From a trained network and labelled images to numbers: probabilities, labels, IoU per class and mIoU.
+
+Open `protocol` first: how a stage's model is scored.  `inference` has multi-scale evaluation, `adabn` AdaBN.
+"""
 
 from gluon_madapt.evaluation.inference import predict_probabilities
 from gluon_madapt.evaluation.metrics import ConfusionMatrix

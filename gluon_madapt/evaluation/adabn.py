@@ -1,16 +1,24 @@
-"""Batch-norm statistics re-estimated on target images, before proxies or before scoring.  Beyond the paper; off."""
+"""Adapts a network to the target domain by AdaBN: new batch-norm statistics, and no other change.
 
-from typing import Any, Dict
+Y. Li, N. Wang, J. Shi, J. Liu, X. Hou, "Revisiting Batch Normalization For Practical Domain Adaptation", 2016
+(arXiv:1603.04779).  Beyond the paper; off by default.
+"""
 
-from mxnet import nd
+from typing import Any, Dict, Iterable
 
-from gluon_madapt.evaluation.batch_norm import refresh_statistics
+from mxnet import autograd, nd
+
+from gluon_madapt.data.fingerprints import Fingerprint
 from gluon_madapt.models import Segmenter
+from gluon_madapt.models.losses import FeaturePass
 from gluon_madapt.runs.run import Run
 
+# In stored protocols and inputs: the name of now, and that of earlier versions.
+_NAME, _FORMER_NAME = "adabn", "refresh"
 
-def refreshing(run: Run, batches: int) -> Dict[str, Any]:
-    """Return how statistics are re-estimated on some batches: JSON values that decide what comes out."""
+
+def how_adapted(run: Run, batches: int) -> Dict[str, Any]:
+    """Return what decides the outcome of AdaBN, as JSON values."""
     adversarial = run.experiment.adversarial
     return {
         "batches": batches,
@@ -20,15 +28,35 @@ def refreshing(run: Run, batches: int) -> Dict[str, Any]:
     }
 
 
-def refresh_on_target(run: Run, net: Segmenter, batches: int) -> str:
-    """Re-estimate the statistics of a network on batches of target images, as stage 2 sees them.
-
-    Returns
-    -------
-    str
-        The fingerprint of the target images.
-    """
+def adapt_to_target(run: Run, net: Segmenter, batches: int) -> Fingerprint:
+    """Adapt a network on batches of target images, as stage 2 sees them; return the images' fingerprint."""
     settings = run.experiment.adversarial.model_copy(update={"accumulate": 1, "discriminators": 0})
+    # "refresh" names the stream of random numbers: another name would draw other batches.
     loader = run.loader("target", "refresh", settings.target_input, settings, labelled=False)
-    refresh_statistics(net, (nd.array(batch.images, ctx=run.context) for batch in loader.batches(0, batches)))
+    adapt_statistics(net, (nd.array(batch.images, ctx=run.context) for batch in loader.batches(0, batches)))
     return loader.dataset.fingerprint
+
+
+def adapt_statistics(net: Segmenter, images: Iterable[nd.NDArray]) -> None:
+    """Move the running statistics of every batch norm of ``net`` to those of ``images``, (N, 3, H, W) each.
+
+    The parameters stay as they are.  MXNet updates running statistics in the backward pass, by their momentum: some 50
+    batches replace the old ones but for half a percent.
+    """
+    features = FeaturePass(net)
+    features.hybridize(static_alloc=True)
+    for batch in images:
+        with autograd.record():
+            feature, mid = features(batch)
+        autograd.backward([feature, mid], [nd.zeros_like(feature), nd.zeros_like(mid)])
+        nd.waitall()
+
+
+def under_current_name(stored: Dict[str, Any]) -> Dict[str, Any]:
+    """Return a stored protocol, or what stored maps were made from, with AdaBN under the name of now."""
+    return {_NAME if key == _FORMER_NAME else key: value for key, value in stored.items()}
+
+
+def under_former_name(values: Dict[str, Any]) -> Dict[str, Any]:
+    """Return the same as an earlier version stored it, whose hash maps of that time carry."""
+    return {_FORMER_NAME if key == _NAME else key: value for key, value in values.items()}

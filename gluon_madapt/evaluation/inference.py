@@ -1,4 +1,4 @@
-"""Images -> class probabilities, single- or multi-scale (P §3, released code)."""
+"""Computes class probabilities of images, single- or multi-scale (P §3, released code)."""
 
 import math
 from typing import Iterator, List, Optional, Sequence, Tuple
@@ -53,10 +53,10 @@ def mean_probability_blocks(
     copies = _scores(net, image, scales, mirror)
     streams = [probability_blocks(logits, height, width) for logits, _ in copies]
     for blocks in zip(*streams):
-        total = None
-        for block, (_, mirrored) in zip(blocks, copies):
-            one = block[:, :, ::-1] if mirrored else block
-            total = one.copy() if total is None else np.add(total, one, out=total)
+        upright = [block[:, :, ::-1] if mirrored else block for block, (_, mirrored) in zip(blocks, copies)]
+        total = upright[0].copy()
+        for block in upright[1:]:
+            total += block
         total /= np.float32(len(copies))
         yield total
 

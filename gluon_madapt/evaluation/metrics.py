@@ -1,4 +1,4 @@
-"""Intersection over union from one confusion matrix over a whole split (P §3.1, released code)."""
+"""Computes intersection over union from one confusion matrix over a whole split (P §3.1, released code)."""
 
 from typing import Sequence
 

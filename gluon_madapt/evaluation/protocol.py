@@ -1,11 +1,11 @@
-"""Scoring a stage's network on the labelled split."""
+"""Scores a stage's network on the labelled split, by the protocol of its experiment."""
 
 from typing import Callable, Dict, Optional, Sequence
 
 from gluon_madapt.config import Input
 from gluon_madapt.data import Dataset
 from gluon_madapt.evaluation import evaluate, summary
-from gluon_madapt.evaluation.adabn import refresh_on_target, refreshing
+from gluon_madapt.evaluation.adabn import adapt_to_target, how_adapted
 from gluon_madapt.models import Segmenter
 from gluon_madapt.runs.input_checks import check_inputs
 from gluon_madapt.runs.run import Run
@@ -45,7 +45,7 @@ def protocol_of(run: Run, stage: str, multi_scale: bool) -> Dict:
         "short_side": getattr(settings.short_side, stage),
         "scales": list(settings.scales) if multi_scale else [1.0],
         "mirror": multi_scale,
-        "refresh": refreshing(run, settings.refresh) if settings.refresh else None,
+        "adabn": how_adapted(run, settings.adabn_batches) if settings.adabn_batches else None,
     }
 
 
@@ -55,18 +55,18 @@ def in_words(protocol: Dict) -> str:
     words = [f"stage {protocol['stage']}", "own size" if short_side is None else f"short side {short_side}"]
     if protocol["mirror"]:
         words.append(f"scales {', '.join(map(str, scales))}, mirrored")
-    if protocol["refresh"]:
-        words.append(f"statistics refreshed on {protocol['refresh']['batches']} batches")
+    if protocol["adabn"]:
+        words.append(f"AdaBN on {protocol['adabn']['batches']} batches")
     return ", ".join(words)
 
 
 def score_stage(run: Run, net: Segmenter, stage: str, multi_scale: bool) -> Dict:
-    """Score a finished network on the val split, after refreshing its batch-norm statistics if the config asks."""
+    """Score a finished network on the val split, after AdaBN if the config asks for it."""
     protocol = protocol_of(run, stage, multi_scale)
     val = _val_split(run, stage, protocol["scales"], shared=("source", "target"))
-    made_from = {"val": val.fingerprint}
-    if protocol["refresh"]:
-        made_from["target"] = refresh_on_target(run, net, protocol["refresh"]["batches"])
+    made_from: Dict[str, str] = {"val": val.fingerprint}
+    if protocol["adabn"]:
+        made_from["target"] = adapt_to_target(run, net, protocol["adabn"]["batches"])
     if multi_scale:  # whose sizes change from pass to pass
         net.hybridize()
     else:

@@ -1,4 +1,4 @@
-"""What the paper prints in its tables, as data."""
+"""Holds the numbers of the paper's tables."""
 
 from functools import lru_cache
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A network and a labelled split -> per-class IoU and its means."""
+"""Scores a network on a labelled split: IoU per class and its means."""
 
 from contextlib import closing
 from typing import Dict, Iterator, Optional, Sequence
@@ -53,9 +53,10 @@ def predict_labels(
     UserError
         If the network cannot take an image of that size.
     """
-    own = image.shape[1::-1]
+    height, width = image.shape[:2]
     encoder = getattr(net, "encoder_name", "")  # any other network takes what it takes
-    refuse_size(own, base_size(*own, short_side=short_side), encoder, scales=scales, rounding=half_up)
+    seen = base_size(width, height, short_side=short_side)
+    refuse_size((width, height), seen, encoder, scales=scales, rounding=half_up)
     blocks = image_probability_blocks(net, image, context, short_side, scales, mirror)
     return np.concatenate([classify(block)[0] for block in blocks]).astype(np.uint8)
 
@@ -104,14 +105,12 @@ def summary(matrix: ConfusionMatrix, classes: ClassSet) -> Dict:
 
     A mean over fewer classes than there are has beside it what `over_fewer` says: ``miou_is``, ``miou13_is``.
     """
-    scores = {
-        "miou": _percent(matrix.miou()),
-        "iou": {name: _percent(value) for name, value in zip(classes.names, matrix.iou)},
-    }
+    iou = {name: _percent(value) for name, value in zip(classes.names, matrix.iou)}
+    means = {"miou": _percent(matrix.miou())}
     if classes.subset_13:
-        scores["miou13"] = _percent(matrix.miou(classes.subset_13))
-    notes = {f"{key}_is": over_fewer([scores["iou"]], key).strip() for key in ("miou", "miou13") if key in scores}
-    return {**scores, **{key: text for key, text in notes.items() if text}}
+        means["miou13"] = _percent(matrix.miou(classes.subset_13))
+    notes = {f"{key}_is": over_fewer([iou], key).strip() for key in means}
+    return {"miou": means["miou"], "iou": iou, **means, **{key: text for key, text in notes.items() if text}}
 
 
 def _percent(share: float) -> Optional[float]:

@@ -1,6 +1,6 @@
-"""Scores as the paper prints them: percent with one decimal, classes side by side."""
+"""Lays out scores as the paper prints them: percent with one decimal, classes side by side."""
 
-from typing import Dict, List, Sequence
+from typing import Dict, List, Sequence, Tuple
 
 from gluon_madapt.formats import over_fewer
 from gluon_madapt.names import printable
@@ -11,9 +11,9 @@ _MEANS = {"miou": "mIoU", "miou13": "mIoU* (13 classes)"}
 def score_table(scores: Dict) -> str:
     """Lay out what `summary` returns: a line per class, then the means, and of how many classes if not of all."""
     means = [(key, title, over_fewer([scores["iou"]], key).strip()) for key, title in _MEANS.items() if key in scores]
-    rows = [(name, _percent(value), "") for name, value in scores["iou"].items()]
+    rows: List[Tuple[str, ...]] = [(name, _percent(value), "") for name, value in scores["iou"].items()]
     rows += [(title, _percent(scores[key]), over) for key, title, over in means]
-    header = ("class", "IoU", "note")
+    header: Tuple[str, ...] = ("class", "IoU", "note")
     if not any(over for _, _, over in means):
         header, rows = header[:2], [row[:2] for row in rows]
     return text_table(header, rows)

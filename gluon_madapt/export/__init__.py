@@ -1,1 +1,4 @@
-"""A trained model -> a file that runs without MXNet: ONNX, for images of one size."""
+"""Export of a trained model to ONNX, for images of one size, to run without MXNet.
+
+Open `onnx_file` first: it traces, converts, describes and checks.
+"""

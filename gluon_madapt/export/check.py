@@ -1,4 +1,4 @@
-"""Whether an exported file computes what the network does, by ONNX Runtime."""
+"""Checks, by ONNX Runtime, that an exported file computes what the network does."""
 
 from pathlib import Path
 from typing import Dict, Iterator, NamedTuple, Tuple

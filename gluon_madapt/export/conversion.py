@@ -1,4 +1,4 @@
-"""A graph of MXNet's operators -> ONNX, by MXNet's own exporter."""
+"""Converts a graph of MXNet's operators to ONNX, by MXNet's own exporter."""
 
 import logging
 import tempfile

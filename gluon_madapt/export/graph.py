@@ -1,4 +1,4 @@
-"""The network as a graph of MXNet's operators for images of one size, of only such operators as ONNX has, too."""
+"""Traces the network as a graph for images of one size, of operators that ONNX has, too."""
 
 from typing import Dict, NamedTuple, Tuple
 

@@ -1,4 +1,4 @@
-"""What an exported file says of itself."""
+"""Describes an exported file within it: its inputs, outputs, classes and origin."""
 
 from typing import Any, Dict
 

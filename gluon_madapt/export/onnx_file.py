@@ -1,4 +1,4 @@
-"""A trained model -> an ONNX file, which is written only if it computes what the network does."""
+"""Writes a trained model as an ONNX file, but only if the file computes what the network does."""
 
 from pathlib import Path
 from typing import Dict

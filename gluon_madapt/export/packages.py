@@ -1,4 +1,4 @@
-"""What an export needs beyond the project's own packages."""
+"""Checks the packages that an export needs beyond the project's own."""
 
 from importlib import import_module, util
 

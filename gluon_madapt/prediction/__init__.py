@@ -1,4 +1,7 @@
-"""A trained model and images or videos of any kind -> labels, colours, overlays, confidence."""
+"""Prediction: a trained model and any images or videos give labels, colours, overlays and confidence.
+
+Open `predictor` first: a model in use.  `batch` predicts many files into a folder.
+"""
 
 from gluon_madapt.prediction.predictor import Prediction, Predictor
 

@@ -1,9 +1,9 @@
-"""Predicting many images and videos, one after the other: what cannot be read is named and left out."""
+"""Predicts many images and videos, one after the other; names and leaves out what cannot be read."""
 
 import logging
-from contextlib import closing, nullcontext
+from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Generator, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -99,15 +99,16 @@ class _Work:
             return
         folder.log_video(source.name, digest)
         last = 0
-        with video_writer(film, per_second) if film else nullcontext() as show:
+        with ExitStack() as stack:
+            show = stack.enter_context(video_writer(film, per_second)) if film else None
             for number, (_, blended) in enumerate(self._written(self._frames(source, digest))):
                 last = 1 + number * every
-                if film:
+                if show and blended is not None:
                     show(blended)
         if source.path not in self.broken:
             folder.log_video(source.name, digest, last)
 
-    def _readable(self, sources: Sequence[Source]) -> Iterator[_Picture]:
+    def _readable(self, sources: Sequence[Source]) -> Generator[_Picture, None, None]:
         with closing(in_threads(self._read, sources, threads=1, ahead=1)) as pictures:
             for source, picture in zip(sources, pictures):
                 if isinstance(picture, UserError):
@@ -154,7 +155,7 @@ class _Work:
 
     def _write(self, item: Tuple[_Picture, Optional[Prediction]]) -> Tuple[_Picture, Optional[np.ndarray]]:
         picture, prediction = item
-        if prediction is None:
+        if prediction is None or picture.image is None:
             return picture, self._outputs.overlay_of(picture.name)
         return picture, self._outputs.write(picture.name, picture.image, prediction)
 

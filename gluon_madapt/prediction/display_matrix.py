@@ -1,4 +1,4 @@
-"""How to turn the frames of a video upright, as FFmpeg does of itself."""
+"""Finds how to turn the frames of a video upright, as FFmpeg does by itself."""
 
 import os
 import struct

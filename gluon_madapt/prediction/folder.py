@@ -1,4 +1,4 @@
-"""A folder of predictions: what made them, and which are done, so that nothing is done twice and nothing is mixed."""
+"""Keeps a folder of predictions: what made them, and which are done, so that none is made twice and none is mixed."""
 
 import os
 import re
@@ -50,7 +50,7 @@ class Folder:
                 partial.unlink()
             elif _OF_A_VIDEO.fullmatch(partial.name):  # others are predictions of images in a folder of that name
                 shutil.rmtree(partial)
-        self._entries = {one["name"]: one for one in read_log(path / _LOG) if {"name", "sha256"} <= one.keys()}
+        self._entries = {line["name"]: line for line in read_log(path / _LOG) if {"name", "sha256"} <= line.keys()}
         write_text(path / _LOG, "".join(map(_line, self._entries.values())))  # without a line that was cut off
 
     def __enter__(self) -> "Folder":
@@ -68,8 +68,8 @@ class Folder:
             If it was made from another file, of another SHA-256.
         """
         entry = self._entries.get(name, {})
-        above = (self._entries.get(str(one), {}) for one in PurePath(name).parents)
-        if any(_FRAMES in one for one in above) or (entry and entry["sha256"] != sha256):
+        above = (self._entries.get(str(folder), {}) for folder in PurePath(name).parents)
+        if any(_FRAMES in video for video in above) or (entry and entry["sha256"] != sha256):
             self._refuse(name)
         return entry
 

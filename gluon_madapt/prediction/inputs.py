@@ -1,4 +1,4 @@
-"""Files, folders, patterns and videos, as a user names them -> what is to be predicted, and how it will be called."""
+"""Finds the images and videos that a user names by file, folder or pattern, and names their predictions."""
 
 import glob
 import logging

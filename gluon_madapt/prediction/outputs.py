@@ -1,4 +1,4 @@
-"""Which files are written of a prediction, and where."""
+"""Writes the files of a prediction: labels, colours, overlays, confidence, likeliest classes."""
 
 import logging
 from pathlib import Path
@@ -120,12 +120,12 @@ class Outputs:
 
     def exist(self, name: str) -> bool:
         """Tell whether all files of an image or frame of that name are there."""
-        return all(one.exists() for one in self._files(name).values())
+        return all(path.exists() for path in self._files(name).values())
 
     def are_done(self, video: str, numbers: Sequence[int]) -> bool:
         """Tell whether all files of a video are there, of which these are the frames."""
         film = self.video_file(video)
-        return (film is None or film.exists()) and all(self.exist(self.frame_name(video, one)) for one in numbers)
+        return (film is None or film.exists()) and all(self.exist(self.frame_name(video, number)) for number in numbers)
 
     @staticmethod
     def frame_name(video: str, number: int) -> str:

@@ -1,4 +1,4 @@
-"""Predictions for people to look at: an image under its classes' colours, and what the colours mean."""
+"""Draws predictions for people to look at: an image under its classes' colours, and their legend."""
 
 import warnings
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A model that is done, and an image -> what it says of every pixel, as the evaluation would have it."""
+"""Predicts the class of every pixel of an image by a trained model, as the evaluation does."""
 
 from pathlib import Path
 from typing import Any, Dict, NamedTuple, Tuple, Union

@@ -1,4 +1,4 @@
-"""Videos, a frame at a time: memory does not grow with their length."""
+"""Reads and writes videos a frame at a time: memory does not grow with their length."""
 
 import math
 import os
@@ -96,7 +96,7 @@ def video_writer(path: Path, per_second: float) -> Iterator[Callable[[np.ndarray
 
         def add(frame: np.ndarray) -> None:
             size = frame.shape[1::-1]
-            if not writer.isOpened() and not writer.open(name, cv2.VideoWriter_fourcc(*_CODEC), per_second, size):
+            if not writer.isOpened() and not writer.open(name, cv2.VideoWriter.fourcc(*_CODEC), per_second, size):
                 raise UserError(f"{path}: cannot be written as a video of {size[0]}x{size[1]} pixels")
             writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
 

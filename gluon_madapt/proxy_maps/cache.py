@@ -1,20 +1,22 @@
-"""What one pass of the networks keeps of every target image: proxies of any p1 and p2 are made from it.
+"""Stores what one pass of the networks gives for every target image; proxies of any p1 and p2 are made from it.
 
-Of an image there are the class scores before the last upsampling and the maps of the discriminators: a few megabytes.
-Every file carries the hash of all that the pass was made from, so that maps can be made on several machines and put
-together, and none of another checkpoint goes unnoticed.
+An image's file holds the class scores before the last upsampling and the maps of the discriminators: a few megabytes.
+It carries the hash of all that the pass was made from, so that maps can be made on several machines and put together,
+and none of another checkpoint goes unnoticed.
 """
 
 import hashlib
 import json
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, TextIO, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, TextIO, Tuple
 
 import numpy as np
 
 from gluon_madapt.data.fingerprints import in_older_form, is_same
 from gluon_madapt.errors import UserError
+from gluon_madapt.evaluation.adabn import under_current_name, under_former_name
 from gluon_madapt.files.archives import DamagedArchiveError, read_archive, write_archive
 from gluon_madapt.files.atomic import PARTIAL, write_atomically
 from gluon_madapt.files.json_files import read_json, write_json
@@ -26,6 +28,7 @@ from gluon_madapt.runs.run import move_aside
 from gluon_madapt.system.provenance import code_version
 
 _FORMAT = 3
+_NO_LOGITS = np.empty((0, 0, 0), dtype=np.float32)
 
 
 class StoredMaps(NamedTuple):
@@ -37,16 +40,17 @@ class StoredMaps(NamedTuple):
         Its (height, width).
     discriminators : list of np.ndarray
         For each discriminator the probability of "source", (h', w') float32.
-    logits : np.ndarray, optional
-        Class scores at a quarter of the network's input, (L, h, w) float32; None where they were not asked for.
+    logits : np.ndarray
+        Class scores at a quarter of the network's input, (L, h, w) float32; (0, 0, 0) where they were not asked for.
     """
 
     size: Tuple[int, int]
     discriminators: List[np.ndarray]
-    logits: Optional[np.ndarray] = None
+    logits: np.ndarray
 
 
-class Shard(NamedTuple):
+@dataclass(frozen=True)
+class Shard:
     """Part ``index``, from 1, of ``count`` into which the images are divided."""
 
     index: int = 1
@@ -75,7 +79,9 @@ class MapCache:
         self._discriminators: List[str] = made_from["discriminators"]
         self.identity = _identity(self.made_from)
         self._mark = bytes.fromhex(self.identity)
-        self._older_mark = bytes.fromhex(_identity(in_older_form(self.made_from)))
+        forms = [self.made_from, in_older_form(self.made_from)]
+        forms += [under_former_name(form) for form in forms]
+        self._marks = {bytes.fromhex(_identity(form)) for form in forms}
         self.names = list(names)
         self._files = [_file(folder, name) for name in self.names]
 
@@ -101,7 +107,7 @@ class MapCache:
 
     def state(self) -> str:
         """Return a text that changes when the file of any image does, told by its size and time."""
-        facts = [(one.stat().st_size, one.stat().st_mtime_ns) for one in self._files if one.exists()]
+        facts = [(path.stat().st_size, path.stat().st_mtime_ns) for path in self._files if path.exists()]
         return f"{len(facts)} files, {hashlib.sha256(repr(facts).encode()).hexdigest()}"
 
     def versions(self) -> List[str]:
@@ -145,7 +151,11 @@ class MapCache:
 
     def write(self, index: int, maps: StoredMaps, shard: Shard) -> None:
         """Store the maps of an image, whole or not at all."""
-        arrays = dict(zip(self._discriminators, maps.discriminators), logits=maps.logits, size=np.array(maps.size))
+        arrays = {
+            "logits": maps.logits,
+            "size": np.array(maps.size),
+            **dict(zip(self._discriminators, maps.discriminators)),
+        }
         with write_atomically(self._files[index], f".{shard.index}-of-{shard.count}") as file:
             code = np.frombuffer(code_version().encode(), np.uint8)
             facts = {"made_from": np.frombuffer(self._mark, np.uint8), "image": self._image(index), "code": code}
@@ -164,7 +174,8 @@ class MapCache:
         """
         stored = self._read(index, ("size", *self._discriminators, *["logits"] * logits))
         height, width = stored["size"].tolist()
-        return StoredMaps((height, width), [stored[name] for name in self._discriminators], stored.get("logits"))
+        discriminators = [stored[name] for name in self._discriminators]
+        return StoredMaps((height, width), discriminators, stored.get("logits", _NO_LOGITS))
 
     def _read(self, index: int, names: Sequence[str]) -> Dict[str, np.ndarray]:
         path = self._files[index]
@@ -174,7 +185,7 @@ class MapCache:
             image = every.get("image", self._image(index))  # which was once not written down
         except (DamagedArchiveError, KeyError) as error:
             raise UserError(f"{path}: is missing or damaged ({error}): delete it, and make the proxies again") from None
-        if stored["made_from"].tobytes() not in (self._mark, self._older_mark):
+        if stored["made_from"].tobytes() not in self._marks:
             raise UserError(
                 f"{path}: was made from another checkpoint, other images or other settings than the rest of "
                 f"{self.folder}: delete it, and make the proxies again"
@@ -187,7 +198,7 @@ class MapCache:
         """Return in what the maps that are there were made from something else; nothing if there are none."""
         record = self.folder / INPUTS
         try:
-            before = read_json(record) if record.exists() else self.made_from
+            before = under_current_name(read_json(record)) if record.exists() else self.made_from
         except UserError:
             return [f"origin ({INPUTS} cannot be read)"]
         return [key for key, value in self.made_from.items() if not is_same(before.get(key), value)]

@@ -1,4 +1,4 @@
-"""What stage 3 labels: the target images that can be read, and their true labels for an audit."""
+"""Selects what stage 3 labels, the target images that can be read, and their true labels for an audit."""
 
 import logging
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""Labelling the target images by thresholds: for each setting a folder of PNGs, and a log with a line for each image.
+"""Labels the target images by thresholds: for each setting a folder of PNGs, and a log with a line for each image.
 
-The line is written after the image's labels are: what it names is done, and is not done again.
+The line is written after the labels: an image that has one is done, and is not labelled again.
 """
 
 import hashlib
@@ -62,19 +62,19 @@ class Labelling:
 
     def restore(self) -> None:
         """Read which images are done; a line that was cut off does not count, nor one whose labels are gone."""
-        self._entries = {name: one for name, one in self._logged().items() if self.path(name).exists()}
+        self._entries = {name: entry for name, entry in self._logged().items() if self.path(name).exists()}
         self._write_log(self._entries)
 
     def _logged(self) -> Dict[str, dict]:
-        entries = (one for one in read_log(self.log) if {"image", "sha256", "pixels_kept"} <= one.keys())
-        return {one["image"]: one for one in entries}
+        entries = (entry for entry in read_log(self.log) if {"image", "sha256", "pixels_kept"} <= entry.keys())
+        return {entry["image"]: entry for entry in entries}
 
     def altered(self) -> List[Path]:
         """Return the label files that hold something else than was written; not those that are gone."""
-        logged = {name: one for name, one in self._logged().items() if self.path(name).exists()}
+        logged = {name: entry for name, entry in self._logged().items() if self.path(name).exists()}
         paths, entries = [self.path(name) for name in logged], list(logged.values())
-        found = zip(paths, entries, stored_hashes(paths, entries))
-        return [path for path, entry, labels in found if labels != entry["sha256"]]
+        hashes = stored_hashes(paths, entries)
+        return [path for path, entry, labels in zip(paths, entries, hashes) if labels != entry["sha256"]]
 
     def set_altered_aside(self) -> None:
         """Rename the label files that hold something else than was written, for their images to be labelled anew."""
@@ -99,8 +99,8 @@ class Labelling:
                 f"{altered[0]}: was altered after stage 3 had written it ({len(altered)} such in all): put it back, or "
                 f"make the labels anew with {command}"
             )
-        hashes = stored_hashes([self.path(name) for name in self.names], [logged.get(one, {}) for one in self.names])
-        if _joint(one or "" for one in hashes) != digest:
+        hashes = stored_hashes([self.path(name) for name in self.names], [logged.get(name, {}) for name in self.names])
+        if _joint(labels or "" for labels in hashes) != digest:
             raise UserError(
                 f"{self.folder / PROXY_LABELS}: holds other labels than stage 3 has made, or of other images: "
                 f"make them anew with {command} --fresh"
@@ -139,7 +139,7 @@ class Labelling:
 
     def kept(self) -> np.ndarray:
         """Return how many pixels were labelled, by class, (L,) int64."""
-        return np.sum([one["pixels_kept"] for one in self._entries.values()], axis=0, dtype=np.int64)
+        return np.sum([entry["pixels_kept"] for entry in self._entries.values()], axis=0, dtype=np.int64)
 
     def digest(self) -> str:
         """Return a hash of the labels of all images, in their order."""
@@ -149,7 +149,7 @@ class Labelling:
         """Tell whether these are the labels that were written of an image."""
         return self._entries[name]["sha256"] == labels_hash(labels)
 
-    def _write_log(self, names: Sequence[str]) -> None:
+    def _write_log(self, names: Iterable[str]) -> None:
         write_text(self.log, "".join(json_text(self._entries[name]) + "\n" for name in names))
 
 
@@ -172,13 +172,13 @@ def label_all(cache: MapCache, labellings: Sequence[Labelling], thresholds: Sequ
     def label(index: int) -> None:
         _label_image(cache, index, [one for one in settings if not one[0].has(cache.names[index])])
 
-    left = [index for index, name in enumerate(cache.names) if not all(one.has(name) for one in labellings)]
+    left = [index for index, name in enumerate(cache.names) if not all(labelling.has(name) for labelling in labellings)]
     labelled = in_threads(label, left, threads, ahead=2 * threads)
     with Progress("proxies: labels", len(cache), len(cache) - len(left)) as progress, closing(labelled):
         for _ in labelled:
             progress.one_more()
-    for one in labellings:
-        one.finish()
+    for labelling in labellings:
+        labelling.finish()
 
 
 def audit_labels(cache: MapCache, labelling: Labelling, thresholds: Thresholds, threads: int, truth: Truth) -> Audit:
@@ -208,8 +208,8 @@ def audit_labels(cache: MapCache, labelling: Labelling, thresholds: Thresholds, 
     total = Audit(len(cache.read(0).logits))
     audited = in_threads(audit, range(len(cache)), threads, ahead=2 * threads)
     with Progress("proxies: audit", len(cache)) as progress, closing(audited):
-        for one in audited:
-            total.counts += one.counts
+        for image in audited:
+            total.counts += image.counts
             progress.one_more()
     return total
 

@@ -1,4 +1,4 @@
-"""The one pass of the networks over the target images that proxies of any p1 and p2 are made from."""
+"""Runs the networks once over the target images, for proxies of any p1 and p2."""
 
 from contextlib import closing, suppress
 from pathlib import Path
@@ -10,7 +10,7 @@ from mxnet import nd
 
 from gluon_madapt.data import Dataset, normalize, resize_image
 from gluon_madapt.errors import FailureError, UserError
-from gluon_madapt.evaluation.adabn import refresh_on_target, refreshing
+from gluon_madapt.evaluation.adabn import adapt_to_target, how_adapted
 from gluon_madapt.models import Discriminator, Segmenter
 from gluon_madapt.proxy_maps.cache import MapCache, Shard, StoredMaps
 from gluon_madapt.runs.networks import load_any_segmenter, new_discriminators
@@ -23,7 +23,7 @@ DISCRIMINATORS = ("D1", "D2")
 
 
 def open_cache(run: Run, start: Path, target: Dataset, folder: Path, inputs: dict) -> MapCache:
-    """Name what the pass of a checkpoint over the target images keeps, or is to keep, in a folder.
+    """Open the folder of maps that the pass of a checkpoint over the target images leaves; nothing is written yet.
 
     Parameters
     ----------
@@ -46,8 +46,8 @@ def open_cache(run: Run, start: Path, target: Dataset, folder: Path, inputs: dic
         size=experiment.proxies.size and list(experiment.proxies.size),
         discriminators=[name for name in DISCRIMINATORS if name in stored_networks(start)],
     )
-    if experiment.proxies.refresh:
-        made_from["refresh"] = refreshing(run, experiment.proxies.refresh)
+    if experiment.proxies.adabn_batches:
+        made_from["adabn"] = how_adapted(run, experiment.proxies.adabn_batches)
     return MapCache(folder, [sample.name for sample in target.samples], made_from)
 
 
@@ -72,14 +72,14 @@ def network_pass(
         missing, total = cache.missing(shard), len(cache.places(shard))
         if not missing:
             return
-        networks = load_networks(run, start, run.experiment.proxies.refresh)
+        networks = load_networks(run, start, run.experiment.proxies.adabn_batches)
         # Images are read ahead of the network.
         threads = run.experiment.data.threads
         images = in_threads(lambda index: _input(run, target, index), missing, threads, ahead=threads)
         with Progress("proxies: network pass", total, total - len(missing)) as progress, closing(images):
             for index, (image, size) in zip(missing, images):
                 maps = networks.maps(image, size)
-                if not all(np.isfinite(one).all() for one in (maps.logits, *maps.discriminators)):
+                if not all(np.isfinite(values).all() for values in (maps.logits, *maps.discriminators)):
                     raise FailureError(f"{target.samples[index].image}: what {start} returns for it is not finite")
                 cache.write(index, maps, shard)
                 progress.one_more()
@@ -88,15 +88,16 @@ def network_pass(
 def _input(run: Run, target: Dataset, index: int) -> Tuple[np.ndarray, Tuple[int, int]]:
     """Return an image as the network sees it, (3, h, w) float32, and its own (height, width)."""
     image = target.image(index)
-    seen = resize_image(image, run.experiment.proxies.size or image.shape[1::-1])
-    return normalize(seen), image.shape[:2]
+    height, width = image.shape[:2]
+    seen = resize_image(image, run.experiment.proxies.size or (width, height))
+    return normalize(seen), (height, width)
 
 
-def load_networks(run: Run, start: Path, refresh: int = 0) -> "Networks":
-    """Load the networks of a checkpoint; re-estimate batch-norm statistics on ``refresh`` batches of target images."""
+def load_networks(run: Run, start: Path, adabn_batches: int = 0) -> "Networks":
+    """Load the networks of a checkpoint; adapt the segmenter by AdaBN on ``adabn_batches`` batches of target images."""
     net, checkpoint = load_any_segmenter(run, start)
-    if refresh:
-        refresh_on_target(run, net, refresh)
+    if adabn_batches:
+        adapt_to_target(run, net, adabn_batches)
     names = [name for name in DISCRIMINATORS if checkpoint.has(name)]
     discriminators = new_discriminators(run, len(names), net.mid_channels)
     for name, discriminator in discriminators.items():

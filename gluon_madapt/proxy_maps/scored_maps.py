@@ -1,4 +1,4 @@
-"""Stored maps -> class probabilities and adversarial confidence at the image's own size."""
+"""Computes class probabilities and adversarial confidence at an image's own size, from its stored maps."""
 
 from typing import Iterator, NamedTuple
 

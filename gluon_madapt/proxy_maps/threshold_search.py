@@ -1,7 +1,7 @@
-"""The thresholds of any number of settings, from the stored maps of all images: four passes over them.
+"""Searches the thresholds of any number of settings in four passes over the stored maps of all images.
 
-What was counted is saved now and then, so that a search that was interrupted continues where it stopped.  Counts are
-whole numbers: the result is the same to the last bit, whatever the interruptions and the number of threads.
+The counts are saved now and then, and an interrupted search continues from them.  They are whole numbers: the result is
+the same to the last bit, whatever the interruptions and the number of threads.
 """
 
 import hashlib
@@ -61,8 +61,8 @@ def find_thresholds(
     """
     search = ThresholdSearch(settings, classes)
     passes, done = saved.load()
-    for one in passes[:-1]:
-        search.advance(_filled(search, one))
+    for sparse in passes[:-1]:
+        search.advance(_filled(search, sparse))
     counts = _filled(search, passes.pop()) if passes else search.new_counts()
     while True:
         title = f"proxies: thresholds, pass {search.passed + 1} of {search.PASSES}"
@@ -136,7 +136,7 @@ class SavedSearch:
         self.written = time.monotonic()
         self._images = len(cache)
         code = [code_version(), np.__version__, platform.node()]  # another machine may round otherwise
-        facts = json.dumps([cache.identity, cache.state(), code, [list(one) for one in settings]])
+        facts = json.dumps([cache.identity, cache.state(), code, [list(shares) for shares in settings]])
         self._mark = np.frombuffer(hashlib.sha256(facts.encode()).digest(), dtype=np.uint8)
 
     @property

@@ -28,8 +28,8 @@ def stored_hashes(paths: Sequence[Path], entries: Sequence[Dict[str, Any]]) -> L
         for digest, entry in zip(digests(paths), entries)
     ]
     others = [place for place, known in enumerate(hashes) if known is None]
-    for place, found in zip(others, read_once("labels", [paths[place] for place in others], _decoded)):
-        hashes[place] = found
+    for place, labels in zip(others, read_once("labels", [paths[place] for place in others], _decoded)):
+        hashes[place] = labels
     return hashes
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, TypeVar
 
 from gluon_madapt.config import load_experiment
+from gluon_madapt.config.renamed import current_names
 from gluon_madapt.errors import UserError
 from gluon_madapt.files.json_files import read_json, read_log, read_settings
 from gluon_madapt.names import printable
@@ -115,7 +116,7 @@ def _stage_facts(run: Run, stage: str, problems: List[str]) -> StageFacts:
         finished=metrics.exists(),
         metrics=attempt(problems, lambda: read_stored(metrics, Metrics), Metrics()) if metrics.exists() else Metrics(),
         inputs=attempt(problems, lambda: read_json(inputs), {}) if inputs.exists() else {},
-        settings=attempt(problems, lambda: read_settings(config), {}) if config.exists() else {},
+        settings=attempt(problems, lambda: current_names(read_settings(config)), {}) if config.exists() else {},
         log=attempt(problems, lambda: read_log(folder / LOG), []) if stage in TRAININGS else [],
     )
     if stage not in TRAININGS or not facts.checkpoint.exists():

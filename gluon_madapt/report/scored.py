@@ -81,7 +81,7 @@ def _stored(facts: RunFacts, path: Path) -> Scored:
     step = Step(path.name, facts.run, protocol.stage, (), (), path, checkpoint, protocol.mirror)
     if scores_of(step) is None:
         raise UserError(f"{path}: {_EXPECTED}")
-    comparable = not protocol.mirror and not protocol.refresh
+    comparable = not protocol.mirror and not protocol.adabn
     return Scored(
         protocol.stage, stored, in_words(protocol.model_dump()).split(", ", 1)[1], stored.images, path, comparable
     )

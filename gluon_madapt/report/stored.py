@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Type, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from gluon_madapt.errors import UserError
 from gluon_madapt.files.json_files import read_json
@@ -29,7 +29,7 @@ class Protocol(_Stored):
     short_side: Optional[int] = None
     scales: List[float]
     mirror: bool
-    refresh: Optional[Dict[str, Any]] = None
+    adabn: Optional[Dict[str, Any]] = Field(default=None, validation_alias=AliasChoices("adabn", "refresh"))
 
 
 class ScoreFile(Scores):

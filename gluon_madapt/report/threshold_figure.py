@@ -7,6 +7,7 @@ import numpy as np
 
 from gluon_madapt.data import Dataset, is_same
 from gluon_madapt.errors import UserError
+from gluon_madapt.evaluation.adabn import under_current_name
 from gluon_madapt.files.hashing import sha256
 from gluon_madapt.files.json_files import read_json
 from gluon_madapt.labels import IGNORE
@@ -14,11 +15,11 @@ from gluon_madapt.proxies import choose
 from gluon_madapt.proxies.pixels import classify, reweigh
 from gluon_madapt.proxy_maps.cache import MapCache
 from gluon_madapt.proxy_maps.network_pass import open_cache
+from gluon_madapt.proxy_maps.proxy_set import thresholds_of
 from gluon_madapt.proxy_maps.scored_maps import scored_blocks
 from gluon_madapt.report.thresholds import Distributions, Example, threshold_picture
 from gluon_madapt.run_layout import CACHE, METRICS, PROXY_RECORD
 from gluon_madapt.runs.run import Run
-from gluon_madapt.stages.proxies import thresholds_of
 from gluon_madapt.system.progress import Progress
 
 _CLASSES_SHOWN = 4
@@ -99,7 +100,8 @@ def stored_maps(run: Run, cache: Optional[Path] = None) -> Tuple[Dict, MapCache,
     start = run.checkpoint_of("adversarial")
     inputs = {"checkpoint": sha256(start), "images": target.fingerprint}
     maps = open_cache(run, start, target, cache or run.folder / CACHE, inputs)
-    if not is_same(record.get("made_from"), maps.made_from) or run.changes_of_inputs("proxies", inputs):
+    made_from = under_current_name(record.get("made_from", {}))
+    if not is_same(made_from, maps.made_from) or run.changes_of_inputs("proxies", inputs):
         raise UserError(
             f"{folder / PROXY_RECORD}: these proxies were made from something else than {maps.folder} would be now"
         )

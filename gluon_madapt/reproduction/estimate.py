@@ -17,6 +17,7 @@ from gluon_madapt.labels import IGNORE
 from gluon_madapt.models.image_sizes import refuse_size
 from gluon_madapt.proxies import compute_thresholds, label_image
 from gluon_madapt.proxy_maps.cache import StoredMaps
+from gluon_madapt.proxy_maps.proxy_set import shares_of
 from gluon_madapt.proxy_maps.scored_maps import scored_blocks
 from gluon_madapt.reproduction.plan import Plan, Step
 from gluon_madapt.reproduction.reuse import DONE, REFUSED, TO_FINISH, TO_RUN, states_of
@@ -25,7 +26,6 @@ from gluon_madapt.runs.networks import new_discriminators, new_segmenter
 from gluon_madapt.runs.run import Run
 from gluon_madapt.stages.adversarial import AdversarialStep
 from gluon_madapt.stages.later_rounds import DiscriminatorStep
-from gluon_madapt.stages.proxies import shares_of
 from gluon_madapt.stages.supervised import SupervisedStep
 from gluon_madapt.training.distributed import Part
 

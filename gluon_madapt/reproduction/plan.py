@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from gluon_madapt.config import Experiment, load_experiment, stated_settings
+from gluon_madapt.proxy_maps.proxy_set import shares_of
 from gluon_madapt.reproduction.jobs import Job
-from gluon_madapt.reproduction.rows import Row
+from gluon_madapt.reproduction.rows import FORMER_VARIANTS, Row
 from gluon_madapt.run_layout import CACHE, CHECKPOINT, STAGE_TOOLS, STAGES
 from gluon_madapt.runs.ownership import (
     is_free,
@@ -18,7 +19,7 @@ from gluon_madapt.runs.ownership import (
     refuse_other_stage,
 )
 from gluon_madapt.runs.run import Run, move_aside
-from gluon_madapt.stages.proxies import settings_folder, shares_of
+from gluon_madapt.stages.proxies import settings_folder
 
 # What decides the result of each stage, beside what decides that of the stage before.
 _DECIDES = {
@@ -218,7 +219,8 @@ class Plan:
         return "" if same else variant
 
     def _folder(self, variant: str) -> Path:
-        return self.folder / variant
+        former = self.folder / FORMER_VARIANTS.get(variant, variant)
+        return former if former.is_dir() else self.folder / variant
 
     def _name(self, variant: str, text: str, number: int = 1) -> str:
         later = f"round {number}, " if number > 1 else ""

@@ -11,6 +11,7 @@ from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple
 from gluon_madapt.data import Dataset, is_same
 from gluon_madapt.data.file_cache import digests
 from gluon_madapt.errors import UserError
+from gluon_madapt.evaluation.adabn import under_current_name
 from gluon_madapt.evaluation.protocol import protocol_of
 from gluon_madapt.files.json_files import read_json
 from gluon_madapt.reproduction.plan import Plan, Step
@@ -58,6 +59,8 @@ def scores_of(step: Step) -> Optional[Dict]:
         scores = read_json(step.scores)
     except UserError:  # damaged: to be scored again
         return None
+    if isinstance(scores.get("protocol"), dict):
+        scores["protocol"] = under_current_name(scores["protocol"])
     run = step.run
     expected = {
         "checkpoint_sha256": hash_of(step.checkpoint),
@@ -65,7 +68,7 @@ def scores_of(step: Step) -> Optional[Dict]:
         "seed": run.experiment.seed,
     }
     images = {"val": fingerprint_of(run, "val")}
-    if run.experiment.evaluation.refresh:
+    if run.experiment.evaluation.adabn_batches:
         images["target"] = fingerprint_of(run, "target")
     known = {key: value for key, value in images.items() if value is not None}
     made_from = scores.get("made_from", {})

@@ -31,6 +31,20 @@ SOURCE_ONLY = "source only"
 ADAPTED = "two discriminators, proxies"
 CONTROL = "control: adversarial weights 0"
 CONTROL_PROXIES = "control: adversarial weights 0, proxies"
+# AdaBN before scoring, and before stage 3.
+_ADABN, _ADABN_PROXIES = "AdaBN", "proxies after AdaBN"
+
+# What earlier versions called parts of a row's text, and the folders of variants.
+_FORMER_TEXTS = {
+    "statistics refreshed on target": _ADABN,
+    "statistics refreshed": _ADABN,
+    "proxies of refreshed statistics": _ADABN_PROXIES,
+}
+FORMER_VARIANTS = {
+    "adabn_score": "refreshed_statistics",
+    "adabn_proxies": "refreshed_proxies",
+    "adabn_both": "refreshed_throughout",
+}
 
 
 class Row(NamedTuple):
@@ -74,13 +88,20 @@ def rows_of(table: int, experiment: Experiment, beyond: bool = False) -> List[Ro
         return _per_class_rows(table, experiment)
     own = experiment.data.source.dataset == "folder"  # then there is nothing published to set the rows beside
     required = {} if own else {"data.source.dataset": "gta5"}
-    _require(table, experiment, {**required, "adversarial.discriminators": 2, "evaluation.refresh": 0})
+    _require(table, experiment, {**required, "adversarial.discriminators": 2, "evaluation.adabn_batches": 0})
     if not (experiment.adversarial.lambda_1 and experiment.adversarial.lambda_2):
         raise UserError(f"table {table} sets adversarial.lambda_1 and lambda_2 to 0 itself: expected others than 0")
     rows = _module_rows() if table == 3 else _proportion_rows()
     rows += _rows_beyond() if beyond else []
     of_the_paper = backbone_of(experiment) == "resnet101" and not own
     return rows if of_the_paper else [row._replace(published=None) for row in rows]
+
+
+def current_text(text: str) -> str:
+    """Return a row's text, or a part of one, in the words of now."""
+    for former, now in _FORMER_TEXTS.items():
+        text = text.replace(former, now)
+    return text
 
 
 def departures(table: int, experiment: Experiment, root: Path) -> List[str]:
@@ -148,7 +169,7 @@ def _module_rows() -> List[Row]:
     one = "one_discriminator"
     return [
         Row(SOURCE_ONLY, "source", published=printed(0)),
-        Row("source only, statistics refreshed on target", "source", "refreshed_statistics"),
+        Row(f"source only, {_ADABN}", "source", "adabn_score"),
         Row(CONTROL, "adversarial", "no_adversary"),
         Row("one discriminator", "adversarial", one, published=printed(1)),
         Row("two discriminators", "adversarial", published=printed(2)),
@@ -160,12 +181,11 @@ def _module_rows() -> List[Row]:
 
 
 def _rows_beyond() -> List[Row]:
-    refreshed, proxies = "statistics refreshed", "proxies of refreshed statistics"
     return [
-        Row(f"two discriminators, {refreshed}", "adversarial", "refreshed_statistics"),
-        Row(f"{ADAPTED}, {refreshed}", "retrain", "refreshed_statistics"),
-        Row(f"two discriminators, {proxies}", "retrain", "refreshed_proxies"),
-        Row(f"two discriminators, {proxies}, {refreshed}", "retrain", "refreshed_throughout"),
+        Row(f"two discriminators, {_ADABN}", "adversarial", "adabn_score"),
+        Row(f"{ADAPTED}, {_ADABN}", "retrain", "adabn_score"),
+        Row(f"two discriminators, {_ADABN_PROXIES}", "retrain", "adabn_proxies"),
+        Row(f"two discriminators, {_ADABN_PROXIES}, {_ADABN}", "retrain", "adabn_both"),
         Row(f"{ADAPTED}, round 2", "retrain", number=2),
         Row(f"{ADAPTED}, round 3", "retrain", number=3),
     ]

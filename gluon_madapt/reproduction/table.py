@@ -10,7 +10,7 @@ from gluon_madapt.reproduction.jobs import Job, run_jobs
 from gluon_madapt.reproduction.plan import Plan, Step
 from gluon_madapt.reproduction.results import Line, Result
 from gluon_madapt.reproduction.reuse import DONE, REFUSED, forget_images, opened, scores_of, states_of
-from gluon_madapt.reproduction.rows import Row, departures, rows_of
+from gluon_madapt.reproduction.rows import Row, current_text, departures, rows_of
 from gluon_madapt.runs.run import Run
 
 
@@ -178,7 +178,7 @@ def _chosen(rows: Sequence[Row], wanted: Optional[Sequence[str]]) -> List[Row]:
     if wanted is None:
         return list(rows)
     names = set()
-    for text in wanted:
+    for text in map(current_text, wanted):
         if not text.strip():  # it is in every name
             raise UserError("--row: expected the name of a row, or a part of one, not an empty text")
         found = [row.text for row in rows if row.text == text] or [row.text for row in rows if text in row.text]
@@ -192,7 +192,7 @@ def _chosen(rows: Sequence[Row], wanted: Optional[Sequence[str]]) -> List[Row]:
 def _missing(step: Step) -> List[str]:
     run, experiment = step.run, step.run.experiment
     if step.scores:
-        needed = ["val"] + ["target"] * bool(experiment.evaluation.refresh)
+        needed = ["val"] + ["target"] * bool(experiment.evaluation.adabn_batches)
     else:
         needed = {"source": ["source"], "adversarial": ["source", "target"]}.get(step.stage, ["target"])
     lines = [_missing_images(run, which) for which in needed]

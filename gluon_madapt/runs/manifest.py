@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Sequence
 
 from gluon_madapt.config import Experiment
+from gluon_madapt.config.renamed import current_names
 from gluon_madapt.data.fingerprints import difference, is_same
 from gluon_madapt.files.json_files import read_json, read_settings, write_json, write_text
 from gluon_madapt.run_layout import CONFIG, INPUTS
@@ -33,7 +34,7 @@ def changes_since(folder: Path, experiment: Experiment, sections: Sequence[str],
     UserError
         If what was written down cannot be read.
     """
-    before = read_settings(folder / CONFIG) if sections else {}
+    before = current_names(read_settings(folder / CONFIG)) if sections else {}
     now = experiment.model_dump(mode="json")
     stated = experiment.model_dump(mode="json", exclude_defaults=True)
     changes: List[str] = []

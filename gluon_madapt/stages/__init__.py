@@ -1,4 +1,7 @@
-"""The paper's four stages, a file each; the bookkeeping that they share is in `loop` and `run`."""
+"""The paper's four stages, a file each: `source`, `adversarial`, `proxies`, `retrain`.
+
+Open `adversarial` first: one iteration of it is Eq. 2 to 4.  Trainings share the loop of `gluon_madapt.training`.
+"""
 
 from gluon_madapt.runs.run import Run
 from gluon_madapt.stages.adversarial import train_adversarial

@@ -1,10 +1,11 @@
-"""Stage 2: multi-adversarial training (P §2.2, Eq. 2 to 4).
+"""Trains stage 2: multi-adversarial training (P §2.2, Eq. 2 to 4).
 
 F and C are trained on labelled source images while F learns to make the features of target images look like source to
 the discriminators; D1 looks at F(X), D2 at the mid-level map F_l(X).
 """
 
 import logging
+from functools import partial
 from typing import Dict, NamedTuple, Optional, Sequence, Tuple
 
 from mxnet import autograd, nd
@@ -27,11 +28,11 @@ from gluon_madapt.runs.labelled_pixels import patience
 from gluon_madapt.runs.networks import load_any_segmenter, new_discriminators
 from gluon_madapt.runs.run import Run
 from gluon_madapt.runs.trained import loop_arguments
-from gluon_madapt.stages.later_rounds import DiscriminatorStep, discriminator_trainers
+from gluon_madapt.stages.later_rounds import DiscriminatorStep
 from gluon_madapt.training.checkpoint import versions_behind
 from gluon_madapt.training.distributed import Distributed, Losses, Part, sum_of_losses
 from gluon_madapt.training.loop import Loop
-from gluon_madapt.training.optimizer import segmenter_trainer
+from gluon_madapt.training.optimizer import discriminator_trainers, segmenter_trainer
 
 _log = logging.getLogger(__name__)
 
@@ -100,6 +101,15 @@ class Maps(NamedTuple):
     D2: nd.NDArray
 
 
+class _Passes(NamedTuple):
+    """What the passes of both domains give: Eq. 1, the adversarial terms by discriminator, and what those see."""
+
+    segmentation: nd.NDArray
+    terms: Losses
+    source: Maps
+    target: Maps
+
+
 class AdversarialStep:
     """One iteration: F and C with the discriminators fixed, and each discriminator with F fixed.
 
@@ -141,16 +151,17 @@ class AdversarialStep:
         if settings.accumulate > 1:
             self._distributed.add_up_gradients(*discriminators.values())
 
-        self._joint = JointPass(net, self._distributed.images_per_part(settings)) if settings.joint_pass else None
+        joint = JointPass(net, self._distributed.images_per_part(settings)) if settings.joint_pass else None
+        self._passes = partial(self._one_pass, joint) if joint else self._two_passes
         self._supervised, self._features = SupervisedPass(net), FeaturePass(net)
         named = discriminators.items()
-        self._domain_losses = {name: DomainLoss(one) for name, one in named}
-        self._target_terms = {name: TargetTerm(one, settings.objective) for name, one in named}
+        self._domain_losses = {name: DomainLoss(D) for name, D in named}
+        self._target_terms = {name: TargetTerm(D, settings.objective) for name, D in named}
         minimax = settings.objective == "minimax"
-        self._source_terms = {name: SourceTerm(one) for name, one in named} if minimax else {}
+        self._source_terms = {name: SourceTerm(D) for name, D in named} if minimax else {}
         terms = (self._domain_losses, self._target_terms, self._source_terms)
         views = [view for views in terms for view in views.values()]
-        for view in filter(None, (self._joint, self._supervised, self._features, *views)):
+        for view in filter(None, (joint, self._supervised, self._features, *views)):
             view.hybridize(static_alloc=True, static_shape=True)
 
     def __call__(self, parts: Sequence[Tuple[Part, Part]]) -> Losses:
@@ -174,8 +185,7 @@ class AdversarialStep:
 
     def _differentiate(self, source: Part, target: Part) -> Losses:
         """Add the gradients of all losses on a part to those of the networks; return its share of the losses."""
-        passes = self._two_passes if self._joint is None else self._one_pass
-        segmentation, terms, source_maps, target_maps = passes(source, target)
+        segmentation, terms, source_maps, target_maps = self._passes(source, target)
         losses = {"segmentation": source.weight * segmentation}
         losses.update({f"adversarial_{name}": target.share * term for name, term in terms.items()})
         for name in self._domain_losses:
@@ -183,7 +193,7 @@ class AdversarialStep:
             losses[name] = target.share * self._differentiate_discriminator(name, *seen, target.share)
         return losses
 
-    def _two_passes(self, source: Part, target: Part):
+    def _two_passes(self, source: Part, target: Part) -> _Passes:
         # Each pass is differentiated before the next begins: one graph over both would need inputs of one size.
         with autograd.record():
             segmentation, feature, mid = self._supervised(source.images, source.labels)
@@ -195,9 +205,9 @@ class AdversarialStep:
             target_maps = Maps(*self._features(target.images))
         target_terms, gradients = self._adversarial_terms(self._target_terms, target_maps, target.share)
         autograd.backward(list(target_maps), list(gradients))
-        return segmentation, _sum(terms, target_terms), source_maps, target_maps
+        return _Passes(segmentation, _sum(terms, target_terms), source_maps, target_maps)
 
-    def _one_pass(self, source: Part, target: Part):
+    def _one_pass(self, joint: JointPass, source: Part, target: Part) -> _Passes:
         if source.images.shape != target.images.shape:
             raise UserError(
                 "adversarial.joint_pass needs source and target inputs of one size: these are "
@@ -206,14 +216,14 @@ class AdversarialStep:
             )
         with autograd.record():
             images = nd.concat(source.images, target.images, dim=0)
-            segmentation, *maps = self._joint(images, source.labels)
+            segmentation, *maps = joint(images, source.labels)
         source_maps, target_maps = Maps(*maps[:2]), Maps(*maps[2:])
         terms, gradients = self._adversarial_terms(self._source_terms, source_maps, source.share)
         target_terms, target_gradients = self._adversarial_terms(self._target_terms, target_maps, target.share)
         weight = self._settings.lambda_seg * source.weight
         heads = [_filled(segmentation, weight), *gradients, *target_gradients]
         autograd.backward([segmentation, *source_maps, *target_maps], heads)
-        return segmentation, _sum(terms, target_terms), source_maps, target_maps
+        return _Passes(segmentation, _sum(terms, target_terms), source_maps, target_maps)
 
     def _adversarial_terms(self, views: Dict, maps: Maps, share: float) -> Tuple[Losses, Maps]:
         """Return the adversarial terms on the maps of a domain, and their gradients by the maps, times λ1 and λ2.

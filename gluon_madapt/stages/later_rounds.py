@@ -1,27 +1,18 @@
-"""Training discriminators: their optimisers in stage 2, and all that a later round of proxies trains before stage 3.
+"""Trains the discriminators of a later round of proxies, in place of stage 2.
 
-Later rounds are beyond the paper: there F is that of the retrained model, and fixed.
+Beyond the paper: F is that of the retrained model, and stays as it is.
 """
 
 from typing import Dict, Optional, Sequence, Tuple
 
 from mxnet import autograd, nd
-from mxnet.gluon import Trainer
 
 from gluon_madapt.config import Adversarial
 from gluon_madapt.errors import UserError
 from gluon_madapt.models import Discriminator, Segmenter
 from gluon_madapt.models.losses import DomainLoss, FeaturePass
 from gluon_madapt.training.distributed import Distributed, Losses, Part, sum_of_losses
-
-
-def discriminator_trainers(discriminators: Dict[str, Discriminator], settings: Adversarial) -> Dict[str, Trainer]:
-    """Return Adam over the parameters of each discriminator (P §3.2)."""
-    optimizer = {"learning_rate": settings.discriminator_learning_rate}
-    return {
-        name: Trainer(discriminator.collect_params(), "adam", optimizer, kvstore=None)
-        for name, discriminator in discriminators.items()
-    }
+from gluon_madapt.training.optimizer import discriminator_trainers
 
 
 class DiscriminatorStep:
@@ -64,7 +55,7 @@ class DiscriminatorStep:
             self._distributed.add_up_gradients(*discriminators.values())
         # A view for each domain: the sizes of their images may differ.
         self._features = {domain: FeaturePass(net) for domain in ("source", "target")}
-        self._domain_losses = {name: DomainLoss(one) for name, one in discriminators.items()}
+        self._domain_losses = {name: DomainLoss(D) for name, D in discriminators.items()}
         for view in (*self._features.values(), *self._domain_losses.values()):
             view.hybridize(static_alloc=True, static_shape=True)
 

@@ -1,4 +1,4 @@
-"""Stage 4: training on the proxies alone (P §2.1, §3.2)."""
+"""Trains stage 4: the segmenter on the proxies alone (P §2.1, §3.2)."""
 
 from typing import Tuple
 
@@ -22,10 +22,10 @@ def retrain(run: Run) -> None:
     In a later round of proxies, they start from what the round before has retrained.
     """
     settings = run.experiment.retrain
-    made = run.folder / "proxies" / METRICS
-    if not made.is_file():
-        raise UserError(f"{made}: missing, so there are no proxy labels yet: make them with {run.command('proxies')}")
-    labels, metrics = run.folder / "proxies" / PROXY_LABELS, read_json(made)
+    path = run.folder / "proxies" / METRICS
+    if not path.is_file():
+        raise UserError(f"{path}: missing, so there are no proxy labels yet: make them with {run.command('proxies')}")
+    labels, metrics = run.folder / "proxies" / PROXY_LABELS, read_json(path)
     target = run.dataset("target", labelled=False).without(metrics.get("left_out", ()))
     proxies = proxy_dataset(target, labels, len(run.classes))
     loader = run.loader_of(proxies, "retrain/target", settings.input, settings, labelled=True)
@@ -35,7 +35,7 @@ def retrain(run: Run) -> None:
     net, start = _initial_segmenter(run)
     if "labels_sha256" not in metrics:
         raise UserError(
-            f"{made}: does not say what labels were made: make them anew with {run.command('proxies')} --fresh"
+            f"{path}: does not say what labels were made: make them anew with {run.command('proxies')} --fresh"
         )
     if run.distributed.is_main:
         _check_proxies(run, target, metrics["labels_sha256"])

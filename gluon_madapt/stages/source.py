@@ -1,4 +1,4 @@
-"""Stage 1: supervised training on the source domain (P §3.2)."""
+"""Trains stage 1: the segmenter on the labelled source domain (P §3.2)."""
 
 from gluon_madapt.runs.input_checks import check_inputs
 from gluon_madapt.runs.networks import imagenet_segmenter

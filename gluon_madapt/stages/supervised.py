@@ -1,4 +1,4 @@
-"""Supervised training of F and C, on labels or on proxies: stages 1 and 4 differ in their data alone (P §3.2)."""
+"""Trains F and C on labels or on proxies: stages 1 and 4 differ in their data alone (P §3.2)."""
 
 from typing import Dict, Optional, Sequence, Union
 

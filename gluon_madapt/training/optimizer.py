@@ -1,8 +1,10 @@
-"""The segmenter's optimiser and its schedule (P §3.2)."""
+"""Makes the optimisers of the segmenter and the discriminators, and the segmenter's schedule (P §3.2)."""
+
+from typing import Dict
 
 from mxnet.gluon import HybridBlock, Trainer
 
-from gluon_madapt.config import Training
+from gluon_madapt.config import Adversarial, Training
 
 
 def poly_learning_rate(base: float, power: float, iteration: int, iterations: int) -> float:
@@ -18,3 +20,12 @@ def segmenter_trainer(net: HybridBlock, settings: Training) -> Trainer:
         "wd": settings.weight_decay,
     }
     return Trainer(net.collect_params(), "sgd", optimizer, kvstore=None)
+
+
+def discriminator_trainers(discriminators: Dict[str, HybridBlock], settings: Adversarial) -> Dict[str, Trainer]:
+    """Return Adam over the parameters of each discriminator (P §3.2)."""
+    optimizer = {"learning_rate": settings.discriminator_learning_rate}
+    return {
+        name: Trainer(discriminator.collect_params(), "adam", optimizer, kvstore=None)
+        for name, discriminator in discriminators.items()
+    }

@@ -73,7 +73,9 @@ def test_a_damaged_checkpoint_is_one_line(run, tmp_path):
     assert_one_line_error(done, "bad.npz: is no complete checkpoint of this project")
 
 
-@pytest.mark.parametrize("more", [(), ("--multi-scale",), ("--stage", "source"), ("--set", "evaluation.refresh=2")])
+@pytest.mark.parametrize(
+    "more", [(), ("--multi-scale",), ("--stage", "source"), ("--set", "evaluation.adabn_batches=2")]
+)
 def test_eval_prints_and_writes_scores(run, more, tmp_path):
     _, arguments = run
     done = call("eval", *arguments, *more, "--out", tmp_path / "scores.json")
@@ -98,7 +100,7 @@ def test_eval_reads_the_parameter_file_like_the_checkpoint(run, tmp_path):
         "short_side": 32,
         "scales": [1.0],
         "mirror": False,
-        "refresh": None,
+        "adabn": None,
     }
     assert found[0]["protocol"] == found[1]["protocol"] == protocol
     assert (found[0]["seed"], found[0]["iteration"]) == (1, 3)

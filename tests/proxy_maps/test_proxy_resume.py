@@ -17,6 +17,7 @@ from small_experiments import CONFIG, small_experiment
 from gluon_madapt.errors import UserError
 from gluon_madapt.proxies import Shares, compute_thresholds
 from gluon_madapt.proxy_maps import labelling as proxy_labels
+from gluon_madapt.proxy_maps import proxy_set
 from gluon_madapt.proxy_maps import threshold_search as threshold_scans
 from gluon_madapt.proxy_maps.cache import MapCache, Shard
 from gluon_madapt.stages import Run, make_proxies
@@ -29,7 +30,7 @@ from gluon_madapt.stages import proxies as stage
         (MapCache, "write", 3),
         *((MapCache, "read", number) for number in range(1, 5 * IMAGES + 1, 3)),
         *((proxy_labels, "write_png", number) for number in range(1, IMAGES + 1)),
-        *((stage, "write_json", number) for number in (1, 2)),
+        *((proxy_set, "write_json", number) for number in (1, 2)),
         *((stage, "_remove", number) for number in range(1, 5)),
         (MapCache, "versions", 1),
     ],

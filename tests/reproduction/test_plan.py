@@ -103,7 +103,7 @@ def test_ablations_are_complete_experiments_too():
         changed = {key for key in type(base).model_fields if getattr(base, key) != getattr(experiment, key)}
         expected = set() if path.stem == "p1_0.6_p2_0.8" else {"adversarial", "evaluation", "proxies"}
         assert changed - {"name"} <= expected
-        assert len(changed - {"name"}) == {"p1_0.6_p2_0.8": 0, "refreshed_throughout": 2}.get(path.stem, 1)
+        assert len(changed - {"name"}) == {"p1_0.6_p2_0.8": 0, "adabn_both": 2}.get(path.stem, 1)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_ablations_are_complete_experiments_too():
         (2, "seed=1", "table 2 is SYNTHIA to Cityscapes, with data.source.dataset = synthia: .* mini-gta5 has gta5"),
         (1, "classes=16", "with classes = 19: experiment mini-gta5 has 16"),
         (3, "adversarial.discriminators=1", "with adversarial.discriminators = 2: experiment mini-gta5 has 1"),
-        (4, "evaluation.refresh=5", "with evaluation.refresh = 0: experiment mini-gta5 has 5"),
+        (4, "evaluation.adabn_batches=5", "with evaluation.adabn_batches = 0: experiment mini-gta5 has 5"),
         (3, "adversarial.lambda_1=0", "table 3 sets adversarial.lambda_1 and lambda_2 to 0 itself"),
     ],
 )

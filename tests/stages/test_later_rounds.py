@@ -116,30 +116,30 @@ def score(D1, values, net, images):
     return found
 
 
-def test_refreshed_statistics_give_other_maps_and_are_told_apart(two_rounds, tiny_world, tmp_path):
+def test_adabn_gives_other_maps_which_are_told_apart(two_rounds, tiny_world, tmp_path):
     plain = json.loads((two_rounds / "proxies" / "proxies.json").read_text())
-    assert "refresh" not in plain["made_from"]
+    assert "adabn" not in plain["made_from"]
     start = two_rounds / "adversarial" / "checkpoint.npz"
-    make_proxies(Run(small_experiment(tiny_world, "proxies.refresh=3"), tmp_path, start))
-    refreshed = json.loads((tmp_path / "proxies" / "proxies.json").read_text())
-    assert refreshed["made_from"]["refresh"]["batches"] == 3
-    assert refreshed["labels_sha256"] != plain["labels_sha256"]
-    with pytest.raises(UserError, match=r"proxies\.refresh was 3, now 0"):
+    make_proxies(Run(small_experiment(tiny_world, "proxies.adabn_batches=3"), tmp_path, start))
+    adapted = json.loads((tmp_path / "proxies" / "proxies.json").read_text())
+    assert adapted["made_from"]["adabn"]["batches"] == 3
+    assert adapted["labels_sha256"] != plain["labels_sha256"]
+    with pytest.raises(UserError, match=r"proxies\.adabn_batches was 3, now 0"):
         make_proxies(Run(small_experiment(tiny_world), tmp_path, start))
 
 
 def test_a_model_is_saved_as_it_was_scored(two_rounds, tiny_world, tmp_path):
     words = [sys.executable, str(ROOT / "tools" / "eval.py"), "--config", str(CONFIG), "--run-dir", str(two_rounds)]
     words += [word for one in small_settings(tiny_world) for word in ("--set", one)]
-    words += ["--stage", "source", "--set", "evaluation.refresh=3"]
-    words += ["--save", str(tmp_path / "refreshed.npz"), "--out", str(tmp_path / "scores.json")]
+    words += ["--stage", "source", "--set", "evaluation.adabn_batches=3"]
+    words += ["--save", str(tmp_path / "adapted.npz"), "--out", str(tmp_path / "scores.json")]
     done = subprocess.run(words, capture_output=True, text=True, check=False, env=dict(os.environ, OMP_NUM_THREADS="1"))
     assert done.returncode == 0, done.stderr
     expected = json.loads((tmp_path / "scores.json").read_text())["iou"]
     run = Run(small_experiment(tiny_world))
-    net, checkpoint = load_any_segmenter(run, tmp_path / "refreshed.npz")
+    net, checkpoint = load_any_segmenter(run, tmp_path / "adapted.npz")
     assert score_stage(run, net, checkpoint.meta["stage"], multi_scale=False)["iou"] == expected
-    assert not same(arrays(two_rounds / "source" / "checkpoint.npz"), arrays(tmp_path / "refreshed.npz"))
+    assert not same(arrays(two_rounds / "source" / "checkpoint.npz"), arrays(tmp_path / "adapted.npz"))
 
 
 def test_rows_beyond_the_paper_are_planned_from_what_they_share():
@@ -153,10 +153,10 @@ def test_rows_beyond_the_paper_are_planned_from_what_they_share():
     assert steps["round 3, adversarial"].needs == ("round 2, retrain",)
     assert steps["round 2, retrain"].needs == ("round 2, proxies",)
     assert steps["round 2, retrain"].command[-2:] == ("--round", "2")
-    assert "refreshed_proxies/adversarial" not in steps
+    assert "adabn_proxies/adversarial" not in steps
     making = {name: step.command for name, step in steps.items() if "--cache" in step.command}
     caches = {name: command[command.index("--cache") + 1] for name, command in making.items()}
-    assert caches["refreshed_proxies/proxies"] == str(ROOT / "nowhere" / "refreshed_proxies" / "cache")
+    assert caches["adabn_proxies/proxies"] == str(ROOT / "nowhere" / "adabn_proxies" / "cache")
     assert caches["round 2, proxies"] == str(ROOT / "nowhere" / "round-2" / "cache")
     assert caches["proxies"] == str(ROOT / "nowhere" / "cache")
     with pytest.raises(UserError, match="--beyond adds rows to table 3"):
