@@ -1,5 +1,6 @@
 """Tells what this project made from what a user keeps in the same place, which is left alone."""
 
+import datetime
 import json
 import re
 from pathlib import Path
@@ -54,6 +55,15 @@ def refuse_other_page(page: Path) -> None:
             raise UserError(f"{page}: is no report of this project, and is left alone: choose another --out")
         return
     _refuse(page.with_suffix(""), _holds_pictures_alone, "no pictures of a report", "choose another --out")
+
+
+def move_aside(folder: Path) -> None:
+    """Rename a folder, so that a new one can take its place and nothing is lost."""
+    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S-%f")
+    try:
+        folder.rename(folder.with_name(f"{folder.name}.{stamp}.old"))
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be moved aside ({error.strerror}): choose another folder") from None
 
 
 def is_stage(folder: Path) -> bool:

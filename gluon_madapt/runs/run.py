@@ -1,7 +1,6 @@
-"""A run folder: where a stage finds what came before it and leaves what it makes."""
+"""Joins an experiment to its run folder, where a stage finds what came before it and leaves what it makes."""
 
 import copy
-import datetime
 import fcntl
 import shlex
 from functools import cached_property
@@ -10,18 +9,17 @@ from typing import Dict, List, Optional, Sequence, TextIO, Tuple
 
 import mxnet as mx
 
-from gluon_madapt.config import Data, Experiment, Input, Training
-from gluon_madapt.data import Dataset, Loader, class_set_of, label_map_of, open_dataset
+from gluon_madapt.config import Experiment, Input, Training
+from gluon_madapt.data import Dataset, Loader, class_set_of
 from gluon_madapt.errors import UserError
 from gluon_madapt.labels import ClassSet
 from gluon_madapt.run_layout import CHECKPOINT, STAGE_TOOLS
-from gluon_madapt.runs.manifest import changes_since, has_manifest, write_manifest
-from gluon_madapt.runs.named_checkpoints import start_at
-from gluon_madapt.runs.ownership import is_stage, refuse_other_stage
-from gluon_madapt.runs.size_checks import refuse_sizes
+from gluon_madapt.runs.checkpoints import finished_checkpoint, progress_of, start_at
+from gluon_madapt.runs.datasets import dataset_of, make_loader
+from gluon_madapt.runs.manifest import changes_since, write_manifest
+from gluon_madapt.runs.ownership import is_stage, move_aside, refuse_other_stage
 from gluon_madapt.system.devices import contexts_of
 from gluon_madapt.system.workers import is_one_of_several
-from gluon_madapt.training.checkpoint import read_meta
 from gluon_madapt.training.distributed import Distributed
 
 # Beside these, a stage's own section decides what it computes.
@@ -183,24 +181,11 @@ class Run:
         """
         if self.start_from:
             return start_at(self.start_from, (stage,))
-        path = self.folder / stage / CHECKPOINT
-        if not path.is_file():
-            raise UserError(f"{path}: missing, the checkpoint of stage '{stage}': make it with {self.command(stage)}")
-        try:
-            done, iterations = self.progress(stage)
-        except UserError as error:
-            raise UserError(f"{error}: {self.command(stage)} goes on from the one before it") from None
-        if done < iterations:
-            raise UserError(
-                f"{path}: stage '{stage}' was stopped after iteration {done} of {iterations}: "
-                f"go on with {self.command(stage)}"
-            )
-        return path
+        return finished_checkpoint(self.folder, stage, self.command(stage))
 
     def progress(self, stage: str) -> Tuple[int, int]:
         """Return how many iterations of a training its checkpoint has behind it, and how many there are in all."""
-        meta = read_meta(self.folder / stage / CHECKPOINT)
-        return meta["iteration"], meta["iterations"]
+        return progress_of(self.folder / stage / CHECKPOINT)
 
     def last_stage(self, stages: Sequence[str]) -> str:
         """Return the last of ``stages`` that has a checkpoint in this run folder."""
@@ -221,11 +206,7 @@ class Run:
 
     def dataset(self, which: str, labelled: bool) -> Dataset:
         """Open the source, target or val images of the experiment."""
-        data: Optional[Data] = getattr(self.experiment.data, which)
-        if data is None:
-            raise UserError(f"data.{which} is not set: name the dataset, its root and its split")
-        labels = label_map_of(self.experiment, which) if labelled else None
-        return open_dataset(data, labels, keep_broken=self.experiment.data.on_error == "skip")
+        return dataset_of(self.experiment, which, labelled)
 
     def loader(self, which: str, stage: str, settings: Input, training: Training, labelled: bool) -> Loader:
         """Return the batches of the source or target images in a training."""
@@ -233,37 +214,18 @@ class Run:
 
     def loader_of(self, dataset: Dataset, stream: str, settings: Input, training: Training, labelled: bool) -> Loader:
         """Return this worker's batches of a dataset; ``stream`` names their randomness."""
-        self.distributed.images_per_part(training)  # before anything is read or begun
-        refuse_sizes(dataset, settings, self.experiment.model.encoder, getattr(training, "discriminators", 0))
-        return Loader(
-            dataset,
-            settings,
-            batch_size=training.batch_size,
-            seed=self.experiment.seed,
-            stream=stream,
-            labelled=labelled,
-            threads=self.experiment.data.threads,
-            batches_per_iteration=training.accumulate * self.distributed.world_size,
-            replace_broken=self.experiment.data.on_error == "skip",
-            own=range(self.distributed.rank * training.accumulate, (self.distributed.rank + 1) * training.accumulate),
-        )
+        return make_loader(self.experiment, dataset, stream, settings, training, labelled, self.distributed)
 
     def changes(self, stage: str, inputs: Optional[Dict[str, str]] = None) -> List[str]:
-        """Say in what settings and inputs a stage that was begun differs from what it would be begun with now.
+        """Name the settings and inputs in which a stage that was begun differs from what `open` would begin now.
 
         ``inputs`` may be some of those that `open` takes; a stage that was not begun differs in nothing.
         """
-        folder = self.folder / stage
-        if not has_manifest(folder):
-            if (folder / CHECKPOINT).exists():
-                return ["what it was made from is not known, for want of inputs.json"]
-            return []
-        return changes_since(folder, self.experiment, (*_COMMON, stage), inputs or {})
+        return changes_since(self.folder / stage, self.experiment, (*_COMMON, stage), inputs or {})
 
     def changes_of_inputs(self, stage: str, inputs: Dict[str, str]) -> List[str]:
-        """Say in which of some inputs a stage that was begun differs, whatever its settings."""
-        folder = self.folder / stage
-        return changes_since(folder, self.experiment, (), inputs) if has_manifest(folder) else []
+        """Name the inputs in which a stage that was begun differs, whatever its settings."""
+        return changes_since(self.folder / stage, self.experiment, (), inputs)
 
     def refuse_changes(self, stage: str, inputs: Optional[Dict[str, str]] = None) -> None:
         """Raise a `UserError` that names what `changes` finds."""
@@ -302,12 +264,3 @@ class Run:
                 f"{path}: cannot be locked ({error.strerror}): choose a --run-dir on another file system"
             ) from None
         self._locks[stage] = file
-
-
-def move_aside(folder: Path) -> None:
-    """Rename a folder, so that a new one can take its place and nothing is lost."""
-    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S-%f")
-    try:
-        folder.rename(folder.with_name(f"{folder.name}.{stamp}.old"))
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be moved aside ({error.strerror}): choose another folder") from None

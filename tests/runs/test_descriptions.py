@@ -12,8 +12,7 @@ from small_experiments import run_stages, small_experiment
 
 from gluon_madapt.errors import UserError
 from gluon_madapt.labels import class_set
-from gluon_madapt.runs.networks import load_any_segmenter
-from gluon_madapt.runs.trained import load_trained
+from gluon_madapt.runs.trained import load_any_segmenter, load_trained
 from gluon_madapt.stages import Run, train_source
 from gluon_madapt.weights.gluon_files import checksum_of, read_arrays, write_arrays
 
