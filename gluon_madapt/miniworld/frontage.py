@@ -1,4 +1,4 @@
-"""What lines the street: buildings, parks, and walls, fences or hedges with something behind them."""
+"""Lines the street: buildings, parks, and walls, fences or hedges with something behind them."""
 
 from typing import Callable, Dict, List, Tuple
 

@@ -1,4 +1,4 @@
-"""Persons on foot, riders, and the bicycles and motorcycles they sit on or leave at the kerb."""
+"""Draws persons on foot, riders, and the bicycles and motorcycles that they ride or leave at the kerb."""
 
 import numpy as np
 from numpy.typing import ArrayLike

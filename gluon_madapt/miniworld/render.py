@@ -1,4 +1,4 @@
-"""Draw a scene under a `Look`: one index map of its shapes, from which both the label map and the image are read."""
+"""Draws a scene under a `Look`: one index map of its shapes, from which both the label map and the image are read."""
 
 from typing import Dict, List, NamedTuple, Tuple
 

@@ -1,4 +1,4 @@
-"""What stands beside the road: trees, hedges, walls, fences, lamps, traffic lights and signs."""
+"""Draws what stands beside the road: trees, hedges, walls, fences, lamps, traffic lights and signs."""
 
 import numpy as np
 from numpy.typing import ArrayLike

@@ -1,4 +1,4 @@
-"""A random street scene: the street first, then everything that stands or moves on it."""
+"""Composes a random street scene: the street first, then everything that stands or moves on it."""
 
 from typing import List, Tuple
 

@@ -1,4 +1,4 @@
-"""The camera of the 'real' domain: haze, exposure, blur, noise and compression, drawn anew for every image."""
+"""Photographs a rendering with the 'real' domain's camera: random haze, exposure, blur, noise and compression."""
 
 from typing import Tuple
 

@@ -1,4 +1,4 @@
-"""Vehicles seen from any direction: a side profile pulled out to the vehicle's width."""
+"""Draws vehicles from any direction: a side profile, extruded to the vehicle's width."""
 
 from typing import List
 

@@ -77,7 +77,7 @@ def refuse_sizes(dataset: Dataset, settings: Input, encoder: str, discriminators
     Parameters
     ----------
     dataset : Dataset
-        The images; one whose header cannot be read is passed over here.
+        The images; those whose headers cannot be read are passed over here.
     settings : Input
         How they are resized and scaled.
     encoder : str
@@ -90,7 +90,7 @@ def refuse_sizes(dataset: Dataset, settings: Input, encoder: str, discriminators
     UserError
         Which names the first such image.
     """
-    if settings.crop:  # of the least size or more, and images are padded to it
+    if settings.crop:  # which is large enough, and images are padded to it
         return
     names = ("D1", "D2")[:discriminators]
     for sample in dataset.samples[: 1 if settings.size else None]:  # to one size, all are alike

@@ -11,7 +11,7 @@ from gluon_madapt.run_layout import CHECKPOINT, CONFIG, INPUTS
 
 
 def write_manifest(folder: Path, experiment: Experiment, inputs: Dict[str, str]) -> None:
-    """Write the resolved config, and what a stage is made from, to its folder."""
+    """Write the resolved config and the inputs of a stage to its folder."""
     write_text(folder / CONFIG, experiment.to_yaml())
     write_json(folder / INPUTS, inputs)  # last: it marks a stage that was begun
 
@@ -22,7 +22,7 @@ def has_manifest(folder: Path) -> bool:
 
 
 def manifest_inputs(folder: Path) -> Dict[str, str]:
-    """Return what a stage that was begun in a folder is made from."""
+    """Return the inputs of the stage that was begun in a folder."""
     return read_json(folder / INPUTS)
 
 

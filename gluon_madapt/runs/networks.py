@@ -24,7 +24,7 @@ def new_segmenter(run: Run) -> Segmenter:
 def initialize_segmenter(net: Segmenter, contexts: Sequence[mx.Context], seed: int = 0) -> None:
     """Give a segmenter random parameters on some devices."""
     _initialize(net, contexts, seed)
-    net(mx.nd.zeros((1, 3, 64, 64), ctx=contexts[0]))  # settles the shapes that GluonCV leaves open
+    net(mx.nd.zeros((1, 3, 64, 64), ctx=contexts[0]))  # infers the shapes that GluonCV leaves open
 
 
 def imagenet_segmenter(run: Run) -> Tuple[Segmenter, str]:

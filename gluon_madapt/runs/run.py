@@ -1,4 +1,4 @@
-"""Joins an experiment to its run folder, where a stage finds what came before it and leaves what it makes."""
+"""Defines a run: an experiment and the folder in which its stages find each other's results."""
 
 import copy
 import fcntl
@@ -75,7 +75,7 @@ class Run:
 
     @cached_property
     def contexts(self) -> List[mx.Context]:
-        """The devices; looked for when they are first needed: what is there can be read on a machine without them."""
+        """The devices, looked for on first use, so that a run can be read on a machine without them."""
         return contexts_of(self.experiment.devices)
 
     @property
@@ -85,11 +85,11 @@ class Run:
 
     @cached_property
     def distributed(self) -> Distributed:
-        """The devices of this process, and the other workers that train with it."""
+        """The devices of this process, and its place among the workers of a training."""
         return Distributed(self.contexts, mx.kv.create("dist_sync") if is_one_of_several() else None)
 
     def alone(self, instead: str) -> "Run":
-        """Return the run, on the first device, for what is not divided over devices and workers.
+        """Return the run on its first device, for work that is not divided over devices and workers.
 
         Raises
         ------
@@ -101,14 +101,14 @@ class Run:
         return self.on_first_device()
 
     def on_first_device(self) -> "Run":
-        """Return the same run for work that is not divided."""
+        """Return the same run on its first device."""
         run = copy.copy(self)
         run.contexts = self.contexts[:1]
         run.__dict__.pop("distributed", None)
         return run
 
     def anywhere(self) -> "Run":
-        """Return the same run on one device that is here, the run's own or another: to look at what is made."""
+        """Return the same run on any device of this machine, the run's own if it is here, to evaluate its networks."""
         run = copy.copy(self)
         try:
             run.contexts = self.contexts[:1]
@@ -130,14 +130,14 @@ class Run:
         return class_set_of(self.experiment)
 
     def open(self, stage: str, inputs: Dict[str, str]) -> Path:
-        """Return the folder of a stage, made if need be, with the resolved config in it.
+        """Begin a stage, or continue it: lock its folder, write its manifest, and return the folder.
 
         Parameters
         ----------
         stage : str
             Its name.
         inputs : dict of str to str
-            What the stage is made from: fingerprints of images, hashes of files.  The first worker alone needs them.
+            What the stage is made from: fingerprints of images, hashes of files.  The main worker alone needs them.
 
         Raises
         ------
@@ -158,7 +158,7 @@ class Run:
         return folder
 
     def start_of_round(self) -> Path:
-        """Return the checkpoint that a round starts from: the source model, or that which the round before retrained.
+        """Return the checkpoint that a round starts from: of the source model, or of the round before.
 
         Raises
         ------

@@ -54,7 +54,7 @@ class TrainedModel(NamedTuple):
 
 
 def load_trained(path: Path, context: Optional[mx.Context] = None) -> TrainedModel:
-    """Load a model without being told its encoder or classes.
+    """Load a model whose encoder and classes the file itself tells.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def load_trained(path: Path, context: Optional[mx.Context] = None) -> TrainedMod
         load_released(net, path)
         meta = {"classes": classes, **description_of_parameters(path)}
         if (meta["classes"], meta.get("encoder", encoder)) != (classes, encoder):
-            raise UserError(f"{path}: is of {classes} classes and encoder {encoder}, and not of what is said beside it")
+            raise UserError(f"{path}: is of {classes} classes and encoder {encoder}: its description says otherwise")
     origin: Dict[str, Any] = {"checkpoint": str(path), "checkpoint_sha256": sha256(path), "encoder": net.encoder_name}
     origin.update({key: meta.get(key) for key in ("stage", "round", "iteration", "seed", "code")})
     return TrainedModel(
@@ -138,7 +138,7 @@ def description_of(run: Run, stage: str) -> Dict[str, Any]:
 
 
 def loop_arguments(run: Run, stage: str, folder: Path) -> Dict[str, Any]:
-    """Return what a `gluon_madapt.training.loop.Loop` is told of the run that it trains in."""
+    """Return the arguments of a `gluon_madapt.training.loop.Loop` that depend on the run."""
     return {
         "folder": folder,
         "bookkeeping": run.experiment.bookkeeping,
