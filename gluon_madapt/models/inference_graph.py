@@ -55,20 +55,20 @@ class InferenceGraph:
             # A block refers to itself: until Python's collector comes by, dozens of graphs would be kept.
             self._fused._clear_cached_op()
 
-    def _compile(self, shape: Tuple[int, ...]) -> None:
+    def _compile(self, shape: Tuple[int, ...]) -> HybridBlock:
         self._release()
         fused = type(self._plain)(self._plain.network)
         # Laid out for one size: otherwise it is slower than the plain graph.
         fused.hybridize(backend=_FUSION, static_alloc=True, static_shape=True)
         self._fused, self._shape = fused, shape
+        return fused
 
     def _check(self, images: nd.NDArray) -> None:
         self._checked = True
         if images.context.device_type != "cpu":
             return
-        self._compile(images.shape)
-        pairs = zip(self._fused(images), self._plain(images))
-        differences = [share_of_range(fused.asnumpy(), plain.asnumpy()) for fused, plain in pairs]
+        pairs = zip(self._compile(images.shape)(images), self._plain(images))
+        differences = [share_of_range(values.asnumpy(), expected.asnumpy()) for values, expected in pairs]
         difference = float(np.max(differences))  # NaN if any is
         if not difference <= _TOLERANCE:
             self._release()
