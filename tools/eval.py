@@ -9,10 +9,9 @@ from gluon_madapt.evaluation.tables import score_table
 from gluon_madapt.files.hashing import sha256
 from gluon_madapt.files.json_files import write_json
 from gluon_madapt.run_layout import SCORES, TRAININGS
-from gluon_madapt.runs.named_checkpoints import MODELS, named_checkpoint
-from gluon_madapt.runs.networks import load_any_segmenter
+from gluon_madapt.runs.checkpoints import MODELS, named_checkpoint
 from gluon_madapt.runs.ownership import refuse_other_scores
-from gluon_madapt.runs.trained import description_of
+from gluon_madapt.runs.trained import description_of, load_any_segmenter
 from gluon_madapt.system.provenance import code_version, with_this_code
 from gluon_madapt.training.checkpoint import Checkpoint, network_arrays, write_checkpoint
 

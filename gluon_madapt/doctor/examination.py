@@ -8,9 +8,9 @@ from gluon_madapt.doctor.machine import examine_devices, examine_disk, examine_p
 from gluon_madapt.errors import UserError
 from gluon_madapt.files.hashing import sha256
 from gluon_madapt.run_layout import CACHE, STAGES, TRAININGS
+from gluon_madapt.runs.datasets import refuse_sizes
 from gluon_madapt.runs.networks import new_segmenter
 from gluon_madapt.runs.ownership import refuse_other_cache, refuse_other_stage
-from gluon_madapt.runs.size_checks import refuse_sizes
 from gluon_madapt.stages import Run
 from gluon_madapt.stages.adversarial import refuse_weights
 from gluon_madapt.weights.loading import load_imagenet

@@ -12,7 +12,7 @@ from gluon_madapt.data.mix_ups import train_ids_in
 from gluon_madapt.doctor.findings import ERROR, OK, WARNING, Finding
 from gluon_madapt.errors import UserError
 from gluon_madapt.labels import IGNORE
-from gluon_madapt.runs.data_warnings import set_warnings, shared_with_val
+from gluon_madapt.runs.input_checks import set_warnings, shared_with_val
 from gluon_madapt.stages import Run
 from gluon_madapt.system.threads import in_threads
 

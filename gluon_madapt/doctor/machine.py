@@ -14,7 +14,7 @@ from gluon_madapt.config import Input
 from gluon_madapt.doctor.findings import ERROR, OK, WARNING, Finding
 from gluon_madapt.names import check_lengths
 from gluon_madapt.run_layout import TRAININGS
-from gluon_madapt.runs.input_sizes import image_count, input_size, own_size
+from gluon_madapt.runs.datasets import image_count, input_size, own_size
 from gluon_madapt.stages import Run
 from gluon_madapt.system import cuda
 from gluon_madapt.system.threads import cores
@@ -101,9 +101,9 @@ def examine_disk(run: Run) -> Iterator[Finding]:
     folder = next(one for one in (run.folder, *run.folder.absolute().parents) if one.exists())
     free = shutil.disk_usage(folder).free / _GIB
     checkpoints = len(TRAININGS) * 2.5 * _CHECKPOINT_GIB[run.experiment.model.encoder]
-    images = image_count(run, "target") or 0
-    width, height = run.experiment.proxies.size or own_size(run, "target")
-    own = own_size(run, "target")
+    images = image_count(run.experiment, "target") or 0
+    width, height = run.experiment.proxies.size or own_size(run.experiment, "target")
+    own = own_size(run.experiment, "target")
     cache = images * len(run.classes) * width * height * _CACHE_BYTES_PER_PIXEL / _GIB
     proxies = images * own[0] * own[1] * _PROXY_BYTES_PER_PIXEL / _GIB
     there = sum(path.lstat().st_size for path in run.folder.rglob("*") if path.is_file()) / _GIB
@@ -142,5 +142,5 @@ def training_inputs(run: Run, stage: str) -> Tuple[Tuple[Input, str], ...]:
 
 
 def _megapixels(run: Run, settings: Input, which: str) -> float:
-    width, height = input_size(settings, own_size(run, which))
+    width, height = input_size(settings, own_size(run.experiment, which))
     return width * height * (1 if settings.crop else settings.scale[1] ** 2) / 1e6

@@ -7,9 +7,9 @@ from gluon_madapt.data import Dataset
 from gluon_madapt.evaluation import evaluate, summary
 from gluon_madapt.evaluation.adabn import adapt_to_target, how_adapted
 from gluon_madapt.models import Segmenter
+from gluon_madapt.runs.datasets import refuse_sizes
 from gluon_madapt.runs.input_checks import check_inputs
 from gluon_madapt.runs.run import Run
-from gluon_madapt.runs.size_checks import refuse_sizes
 
 
 def scorer_along_the_way(run: Run, stage: str) -> Optional[Callable[[Segmenter], Dict]]:

@@ -1,4 +1,4 @@
-"""An image and its labels on disk, as GTA5, SYNTHIA and Cityscapes store them."""
+"""Stores an image and its labels on disk as GTA5, SYNTHIA and Cityscapes do."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
-"""What lines the street: buildings, parks, and walls, fences or hedges with something behind them."""
+"""Lines the street: buildings, parks, and walls, fences or hedges with something behind them."""
 
-from typing import Callable, List, Tuple
+from typing import Callable, Dict, List, Tuple
 
 import numpy as np
 
@@ -148,7 +148,7 @@ def _bounded(add_boundary: Callable[..., None]) -> Callable[..., float]:
     return frontage
 
 
-_FRONTAGE = {
+_FRONTAGE: Dict[str, Callable[..., float]] = {
     "building": _building,
     "park": _park,
     "wall": _bounded(add_wall),

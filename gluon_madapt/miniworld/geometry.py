@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from gluon_madapt.labels import class_set
 
@@ -104,7 +105,7 @@ class Scene:
 
     def add(
         self,
-        points: np.ndarray,
+        points: ArrayLike,
         label: str,
         material: str,
         owner: int,
@@ -113,11 +114,11 @@ class Scene:
         depth: Optional[float] = None,
     ) -> None:
         """Add polygons, (P, 3) or (N, P, 3) in street coordinates, at ``depth`` (default: their farthest z)."""
-        points = np.asarray(points, dtype=np.float64)
-        points = points.reshape((-1,) + points.shape[-2:])
+        polygons = np.asarray(points, dtype=np.float64)
+        polygons = polygons.reshape((-1,) + polygons.shape[-2:])
         if depth is None:
-            depth = float(points[..., 2].max())
-        self.shapes.append(Shape(points, LABELS[label], material, facing, tone, owner, depth))
+            depth = float(polygons[..., 2].max())
+        self.shapes.append(Shape(polygons, LABELS[label], material, facing, tone, owner, depth))
 
     def add_pixels(
         self,
@@ -132,11 +133,11 @@ class Scene:
         """Add polygons, (N, P, 2) in pixels."""
         self.shapes.append(Shape(polygons, LABELS[label], material, facing, tone, owner, depth))
 
-    def add_shadow(self, points: np.ndarray, strength: float, blur_metres: float = 0.15) -> None:
+    def add_shadow(self, points: ArrayLike, strength: float, blur_metres: float = 0.15) -> None:
         """Darken the ground under a thing: ``points`` (P, 3) in street coordinates."""
-        points = np.asarray(points, dtype=np.float64)
-        blur = self.camera.focal * blur_metres / max(float(points[:, 2].mean()), 1.0)
-        self.shadows.append(Shadow(self.camera.project(points), strength, blur))
+        polygon = np.asarray(points, dtype=np.float64)
+        blur = self.camera.focal * blur_metres / max(float(polygon[:, 2].mean()), 1.0)
+        self.shadows.append(Shadow(self.camera.project(polygon), strength, blur))
 
     def occupy(self, points: np.ndarray) -> None:
         """Take the ground under ``points`` (P, 3), so that nothing else is put there."""
@@ -164,11 +165,11 @@ class Scene:
         return [shape for i, shape in enumerate(ordered) if i not in hidden]
 
 
-def billboard(outline: np.ndarray, s: float, z: float, y: float = 0.0, squeeze: float = 1.0) -> np.ndarray:
+def billboard(outline: ArrayLike, s: float, z: float, y: float = 0.0, squeeze: float = 1.0) -> np.ndarray:
     """Stand flat outlines (..., 2), metres right and up, at ``(s, z)`` facing the camera: (..., 3)."""
-    outline = np.asarray(outline, dtype=np.float64)
-    points = np.empty(outline.shape[:-1] + (3,))
-    points[..., 0], points[..., 1], points[..., 2] = s + outline[..., 0] * squeeze, y + outline[..., 1], z
+    flat = np.asarray(outline, dtype=np.float64)
+    points = np.empty(flat.shape[:-1] + (3,))
+    points[..., 0], points[..., 1], points[..., 2] = s + flat[..., 0] * squeeze, y + flat[..., 1], z
     return points
 
 

@@ -1,4 +1,4 @@
-"""How the streets of each tree are laid out: image size, camera, and how much of everything there is."""
+"""States how the streets of each tree are laid out: image size, camera, and how much of everything there is."""
 
 from dataclasses import dataclass
 from typing import Mapping, Tuple

@@ -1,4 +1,4 @@
-"""How each tree is painted: the colours of its materials, its light and its camera."""
+"""States how each tree is painted: the colours of its materials, its light and its camera."""
 
 from dataclasses import dataclass, field
 from typing import Mapping, Tuple

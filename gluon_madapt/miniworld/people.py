@@ -1,6 +1,7 @@
-"""Persons on foot, riders, and the bicycles and motorcycles they sit on or leave at the kerb."""
+"""Draws persons on foot, riders, and the bicycles and motorcycles that they ride or leave at the kerb."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from gluon_madapt.miniworld.geometry import Scene, billboard, box, ellipse
 
@@ -15,7 +16,7 @@ def add_person(scene: Scene, rng: np.random.Generator, s: float, z: float) -> No
     squeeze = rng.uniform(0.85, 1.15)
     owner = scene.new_owner()
 
-    def part(outline: np.ndarray, material: str, tone: float = 1.0) -> None:
+    def part(outline: ArrayLike, material: str, tone: float = 1.0) -> None:
         points = billboard(np.asarray(outline) * scale, s, z, squeeze=squeeze)
         scene.add(points, "person", material, owner, "front", tone)
 
@@ -51,9 +52,9 @@ def add_cycle(
     owner = scene.new_owner()
     size = 1.1 if kind == "bicycle" else 1.15
 
-    def part(outline: np.ndarray, label: str, material: str, tone: float = 1.0) -> None:
-        outline = np.asarray(outline, dtype=np.float64) * size
-        scene.add(billboard(outline, s, z, squeeze=squeeze), label, material, owner, "front", tone)
+    def part(outline: ArrayLike, label: str, material: str, tone: float = 1.0) -> None:
+        scaled = np.asarray(outline, dtype=np.float64) * size
+        scene.add(billboard(scaled, s, z, squeeze=squeeze), label, material, owner, "front", tone)
 
     gap, radius = _WHEEL_GAP[kind], _WHEEL_RADIUS[kind]
     # A wheel seen from behind is as wide as its tyre, not as its foreshortened rim.

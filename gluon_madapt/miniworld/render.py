@@ -1,4 +1,4 @@
-"""Draw a scene under a `Look`: one index map of its shapes, from which both the label map and the image are read."""
+"""Draws a scene under a `Look`: one index map of its shapes, from which both the label map and the image are read."""
 
 from typing import Dict, List, NamedTuple, Tuple
 
@@ -69,7 +69,7 @@ def _rasterise(scene: Scene, shapes: List[Shape]) -> np.ndarray:
     for i, shape in enumerate(shapes):
         # Pixel centres lie at half-integers in the scene, at integers in OpenCV.
         points = np.round(shape.polygons * subpixel - (1 << _SUBPIXEL_BITS) / 2).astype(np.int32)
-        cv2.fillPoly(index, list(points), i, cv2.LINE_8, _SUBPIXEL_BITS)
+        cv2.fillPoly(index, list(points), (i,), cv2.LINE_8, _SUBPIXEL_BITS)
     return index
 
 
@@ -163,9 +163,9 @@ def _stamp(darkness: np.ndarray, shadow: Shadow) -> None:
     right, bottom = np.minimum(np.ceil(shadow.polygon.max(0) + margin), darkness.shape[::-1]).astype(int)
     if right <= left or bottom <= top:
         return
-    mask = np.zeros((bottom - top, right - left), dtype=np.uint8)
+    mask: np.ndarray = np.zeros((bottom - top, right - left), dtype=np.uint8)
     points = np.round((shadow.polygon - (left + 0.5, top + 0.5)) * (1 << _SUBPIXEL_BITS)).astype(np.int32)
-    cv2.fillPoly(mask, [points], 255, cv2.LINE_AA, _SUBPIXEL_BITS)
+    cv2.fillPoly(mask, [points], (255,), cv2.LINE_AA, _SUBPIXEL_BITS)
     if blur > 0.3:
         mask = cv2.GaussianBlur(mask, (0, 0), blur)
     window = darkness[top:bottom, left:right]

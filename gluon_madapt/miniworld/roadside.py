@@ -1,6 +1,7 @@
-"""What stands beside the road: trees, hedges, walls, fences, lamps, traffic lights and signs."""
+"""Draws what stands beside the road: trees, hedges, walls, fences, lamps, traffic lights and signs."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from gluon_madapt.miniworld.geometry import Scene, billboard, blob, box, ellipse
 
@@ -15,7 +16,7 @@ def add_tree(scene: Scene, rng: np.random.Generator, s: float, z: float, beyond:
     crown, trunk = rng.uniform(1.4, 2.6), rng.uniform(2.0, 3.4)
     middle = trunk + crown * 0.9
 
-    def part(outline: np.ndarray, material: str, tone: float = 1.0) -> None:
+    def part(outline: ArrayLike, material: str, tone: float = 1.0) -> None:
         scene.add(billboard(outline, s, z), "vegetation", material, owner, "flat", tone, z + beyond)
 
     part([(-0.17, 0.0), (-0.11, middle), (0.11, middle), (0.17, 0.0)], "trunk")

@@ -1,4 +1,4 @@
-"""A random street scene: the street first, then everything that stands or moves on it."""
+"""Composes a random street scene: the street first, then everything that stands or moves on it."""
 
 from typing import List, Tuple
 
@@ -44,14 +44,14 @@ def _plan(layout: Layout, rng: np.random.Generator) -> Street:
     parking = bool(rng.random() < layout.parked_rate)
     kerb = width * count + (_PARKING if parking else 0.5)
     walks = rng.uniform(*layout.sidewalk, size=2)
-    verges = tuple(float(rng.uniform(1.2, 2.6)) if rng.random() < layout.verge_rate else 0.0 for _ in range(2))
-    frontage = (-kerb - walks[0] - verges[0], kerb + walks[1] + verges[1])
+    left, right = (float(rng.uniform(1.2, 2.6)) if rng.random() < layout.verge_rate else 0.0 for _ in range(2))
+    frontage = (-kerb - walks[0] - left, kerb + walks[1] + right)
     junction = (HORIZON_Z, HORIZON_Z)
     if rng.random() < layout.junction_rate:
         near = rng.uniform(9.0, 30.0)
         junction = (near, near + rng.uniform(7.0, 11.0))
     tracks = bool(rng.random() < layout.train_rate)
-    return Street(kerb, lanes, frontage, verges, parking, junction, tracks)
+    return Street(kerb, lanes, frontage, (left, right), parking, junction, tracks)
 
 
 def _camera(layout: Layout, street: Street, rng: np.random.Generator) -> Camera:

@@ -1,4 +1,4 @@
-"""The camera of the 'real' domain: haze, exposure, blur, noise and compression, drawn anew for every image."""
+"""Photographs a rendering with the 'real' domain's camera: random haze, exposure, blur, noise and compression."""
 
 from typing import Tuple
 
@@ -11,7 +11,7 @@ _LOSSLESS_QUALITY = 100
 _HAZE_GREYS = (180.0, 232.0)
 
 
-def smooth_noise(rng: np.random.Generator, shape: Tuple[int, int], grain: Tuple[float, float]) -> np.ndarray:
+def smooth_noise(rng: np.random.Generator, shape: Tuple[int, ...], grain: Tuple[float, float]) -> np.ndarray:
     """Noise (H, W) float32 of about unit variance whose features are ``grain`` pixels (across, along) large."""
     height, width = shape
     coarse = (max(2, round(height / grain[1]) + 1), max(2, round(width / grain[0]) + 1))

@@ -1,4 +1,4 @@
-"""The street itself: sky, skyline, road, sidewalks, verges and markings."""
+"""Draws the street itself: sky, skyline, road, sidewalks, verges and markings."""
 
 from typing import NamedTuple, Tuple
 

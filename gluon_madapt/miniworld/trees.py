@@ -1,4 +1,4 @@
-"""Write the mini world: small GTA5, SYNTHIA and Cityscapes trees in those data sets' own on-disk formats."""
+"""Writes the mini world: small GTA5, SYNTHIA and Cityscapes trees in those data sets' own on-disk formats."""
 
 import hashlib
 import json
@@ -101,14 +101,14 @@ def _is_complete(out: Path, record: Dict[str, int]) -> bool:
     try:
         if not out.exists() or (out.is_dir() and not any(out.iterdir())):
             return False
-        found = json.loads((out / RECORD).read_text(encoding="utf-8"))
-        known = {name: int(found[name]) for name in record}
+        stored = json.loads((out / RECORD).read_text(encoding="utf-8"))
+        known = {name: int(stored[name]) for name in record}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{out} exists and is not a mini world: give another --out, or delete it") from error
     differing = [f"{name} is {known[name]}, not {value}" for name, value in record.items() if known[name] != value]
     if differing:
         raise UserError(f"{out} holds another mini world ({', '.join(differing)}): give another --out, or delete it")
-    if "contents" in found and found["contents"] != _contents_of(out):
+    if "contents" in stored and stored["contents"] != _contents_of(out):
         raise UserError(
             f"{out}: images or labels in it were altered, added or removed: give another --out, or delete it"
         )

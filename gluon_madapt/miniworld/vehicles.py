@@ -1,8 +1,9 @@
-"""Vehicles seen from any direction: a side profile pulled out to the vehicle's width."""
+"""Draws vehicles from any direction: a side profile, extruded to the vehicle's width."""
 
 from typing import List
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from gluon_madapt.miniworld.fleet import TRUCK_BOX, TRUCK_CAB, TRUCK_LENGTH, Vehicle
 from gluon_madapt.miniworld.geometry import Scene, box, ellipse
@@ -20,12 +21,12 @@ class _Pose:
         self.s, self.z, self.middle = s, z, middle
         self.sin, self.cos = np.sin(heading), np.cos(heading)
 
-    def __call__(self, along: np.ndarray, up: np.ndarray, across: np.ndarray) -> np.ndarray:
-        along = np.asarray(along, dtype=np.float64) - self.middle
-        points = np.empty(along.shape + (3,))
-        points[..., 0] = self.s + along * self.sin + across * self.cos
+    def __call__(self, along: ArrayLike, up: ArrayLike, across: ArrayLike) -> np.ndarray:
+        ahead, aside = np.asarray(along, dtype=np.float64) - self.middle, np.asarray(across)
+        points = np.empty(ahead.shape + (3,))
+        points[..., 0] = self.s + ahead * self.sin + aside * self.cos
         points[..., 1] = up
-        points[..., 2] = self.z + along * self.cos - across * self.sin
+        points[..., 2] = self.z + ahead * self.cos - aside * self.sin
         return points
 
 

@@ -1,4 +1,4 @@
-"""Bilinear resizing with aligned corners, as products with two interpolation matrices.
+"""Resizes maps bilinearly with aligned corners, by products with two interpolation matrices.
 
 Interpolation with aligned corners is linear along each axis: output row i samples input row s_i = i (h - 1)/(H - 1),
 and entry (i, j) of the matrix is max(0, 1 - |s_i - j|).  MXNet's own operator computes the same values, but its

@@ -1,28 +1,30 @@
-"""The fastest graph there is for a network that does not change any more."""
+"""Compiles the fastest graph for a network whose parameters do not change any more."""
 
 import logging
 from typing import List, Optional, Tuple
 
 import numpy as np
 from mxnet import nd
+from mxnet.gluon import HybridBlock
 
 _log = logging.getLogger(__name__)
 
 # MXNet's name for the graph pass that has oneDNN run a convolution, its batch norm, ReLU and sum as one.
 _FUSION = "MKLDNN"
-# How far, of their range, what a fused graph returns may be from what the plain one does.  Rounding explains 4e-6.
+# The largest difference between the outputs of the fused and the plain graph, as a share of their range.  Rounding
+# explains 4e-6.
 _TOLERANCE = 1e-4
 
 
 class InferenceGraph:
-    """What a segmenter's ``quarter`` returns, from a graph that is fused by oneDNN and laid out for one size of images.
+    """A segmenter's ``quarter`` as a graph that oneDNN fuses and lays out for one size of images.
 
-    Images of another size have it compiled anew, so that what an image gets depends on no other image.  For the first
-    image, what the fused graph returns is compared with what the plain one does, and if they differ, or the network is
-    on a GPU, the plain one is used.  The graph of the last size alone is kept.
+    For another size the graph is compiled anew, so that the outputs of an image depend on no other image; only the
+    graph of the last size is kept.  For the first image the outputs are compared with those of the plain graph, which
+    is used where they differ, and on a GPU.
 
-    A fused graph keeps what it has computed from the parameters, and does not notice when running statistics change:
-    make another one then.
+    A fused graph keeps values computed from the parameters, and does not notice when running statistics change: make
+    another graph then.
 
     Parameters
     ----------
@@ -30,10 +32,10 @@ class InferenceGraph:
         The graph of the segmenter that leaves scores at a quarter of the size.
     """
 
-    def __init__(self, plain):
+    def __init__(self, plain: HybridBlock):
         self._plain = plain
         self._plain.hybridize()
-        self._fused = None
+        self._fused: Optional[HybridBlock] = None
         self._shape: Optional[Tuple[int, ...]] = None
         self._checked = False
 
@@ -53,21 +55,21 @@ class InferenceGraph:
             # A block refers to itself: until Python's collector comes by, dozens of graphs would be kept.
             self._fused._clear_cached_op()
 
-    def _compile(self, shape: Tuple[int, ...]) -> None:
+    def _compile(self, shape: Tuple[int, ...]) -> HybridBlock:
         self._release()
-        self._fused = type(self._plain)(self._plain.network)
-        # Laid out for one size: otherwise it is slower than the plain one.
-        self._fused.hybridize(backend=_FUSION, static_alloc=True, static_shape=True)
-        self._shape = shape
+        fused = type(self._plain)(self._plain.network)
+        # Laid out for one size: otherwise it is slower than the plain graph.
+        fused.hybridize(backend=_FUSION, static_alloc=True, static_shape=True)
+        self._fused, self._shape = fused, shape
+        return fused
 
     def _check(self, images: nd.NDArray) -> None:
         self._checked = True
         if images.context.device_type != "cpu":
             return
-        self._compile(images.shape)
-        pairs = zip(self._fused(images), self._plain(images))
-        differences = [share_of_range(found.asnumpy(), expected.asnumpy()) for found, expected in pairs]
-        difference = float(np.max(differences))  # not a number if one of them is none
+        pairs = zip(self._compile(images.shape)(images), self._plain(images))
+        differences = [share_of_range(values.asnumpy(), expected.asnumpy()) for values, expected in pairs]
+        difference = float(np.max(differences))  # NaN if any is
         if not difference <= _TOLERANCE:
             self._release()
             self._fused = None
@@ -78,6 +80,6 @@ class InferenceGraph:
             )
 
 
-def share_of_range(found: np.ndarray, expected: np.ndarray) -> float:
-    """Return the largest difference, as a share of the range; not a number where one of them is not finite."""
-    return float(np.abs(found - expected).max() / max(np.ptp(expected), np.finfo(np.float32).tiny))
+def share_of_range(values: np.ndarray, expected: np.ndarray) -> float:
+    """Return the largest difference, as a share of the range; NaN where a value is not finite."""
+    return float(np.abs(values - expected).max() / max(np.ptp(expected), np.finfo(np.float32).tiny))

@@ -1,7 +1,7 @@
-"""Maps at the network's resolution -> the image's own size, bilinear with aligned corners, a few rows at a time.
+"""Resizes maps of the network to the image's own size, bilinearly with aligned corners, a few rows at a time.
 
 Whatever is read off class scores at an image's own size, in evaluation as in proxy selection, comes from here: the same
-scores give the same probabilities, to the last bit.  `interpolation` states the same for graphs that are trained.
+scores give the same probabilities, to the last bit.  `bilinear` states the same for graphs that are trained.
 
 A map of 19 classes at 2048x1024 takes 160 MB, and several passes through memory; a block of its rows stays within the
 caches of a core, and all is done on it before the next one is begun.

@@ -11,7 +11,7 @@ from gluon_madapt.files.atomic import PARTIAL
 from gluon_madapt.files.json_files import json_text, read_json, read_log, write_json, write_text
 from gluon_madapt.files.locks import lock_file
 from gluon_madapt.prediction.inputs import MARK
-from gluon_madapt.runs.run import move_aside
+from gluon_madapt.runs.ownership import move_aside
 from gluon_madapt.system.provenance import with_this_code
 
 _LOG, _LOCK = "log.jsonl", ".lock"

@@ -1,4 +1,8 @@
-"""Proxy labels (P §2.3): which pixels to trust, and as what.  No networks and no files here."""
+"""Proxy labels (P §2.3): which pixels to trust, and as what.  Arrays only: no networks and no files.
+
+Open `selection` first: it applies both thresholds to an image (P Eq. 5).  `confidence` combines the discriminators'
+maps, `thresholds` finds t1 and t2 over a whole set, and `audit` compares proxies with the truth.
+"""
 
 from gluon_madapt.proxies.audit import Audit
 from gluon_madapt.proxies.confidence import adversarial_confidence

@@ -1,4 +1,4 @@
-"""How good proxies are, and what each criterion drops, where the truth is known: the question of P Figure 6."""
+"""Measures how accurate the proxies and the dropped pixels are, where the truth is known (P Figure 6)."""
 
 from typing import Any, Dict, Sequence
 
@@ -17,7 +17,7 @@ _GROUPS = {
 
 
 class Audit:
-    """Counts of what pixels are against what they would be labelled as, by the verdicts of the two criteria.
+    """Counts pixels by true class and by l*, apart for each verdict of the two criteria.
 
     Parameters
     ----------

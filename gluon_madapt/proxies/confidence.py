@@ -1,4 +1,4 @@
-"""Adversarial confidence: what the discriminators say of each pixel (P §2.3)."""
+"""Combines the discriminators' maps into the adversarial confidence of each pixel (P §2.3)."""
 
 from typing import Sequence
 
@@ -29,10 +29,10 @@ def adversarial_confidence(maps: Sequence[np.ndarray]) -> np.ndarray:
     if not maps:
         raise ValueError("adversarial confidence needs the map of at least one discriminator")
     total = np.zeros(maps[0].shape, dtype=np.float32)
-    for one in maps:
-        if one.shape != total.shape:
-            raise ValueError(f"discriminator maps differ in shape: {one.shape} and {total.shape}")
-        values = np.ascontiguousarray(one, dtype=np.float32)
+    for source_map in maps:
+        if source_map.shape != total.shape:
+            raise ValueError(f"discriminator maps differ in shape: {source_map.shape} and {total.shape}")
+        values = np.ascontiguousarray(source_map, dtype=np.float32)
         low, high = values.min(), values.max()
         if not (np.isfinite(low) and np.isfinite(high)):
             raise ValueError("a discriminator map holds values that are not finite")

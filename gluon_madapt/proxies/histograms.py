@@ -1,4 +1,4 @@
-"""Exact order statistics of float32 scores from a stream, in bounded memory (P §2.3).
+"""Counts float32 scores from a stream, to find exact order statistics in bounded memory (P §2.3).
 
 The bits of float32 numbers that are not negative order like the numbers.  So counts by the upper bits find the bin of
 the wanted value, and in a second pass counts by the lower bits of what lies in that bin find the value itself: that of
@@ -6,6 +6,7 @@ a sort of everything, with nothing sorted and nothing sampled.  Counts of parts 
 in whatever order.
 """
 
+from abc import ABC, abstractmethod
 from typing import NamedTuple, Tuple
 
 import numpy as np
@@ -20,7 +21,7 @@ UPPER_BINS = (int(np.float32(1).view(np.uint32)) >> LOWER_BITS) + 1
 NO_BIN = -1
 
 
-class Counts:
+class Counts(ABC):
     """Counts of scores by set, class and bin.
 
     Parameters
@@ -41,6 +42,10 @@ class Counts:
     def __init__(self, limits: np.ndarray, classes: int, number: int):
         self._limits = np.asarray(limits, dtype=np.float32)
         self.bins = np.zeros((len(limits), classes, number), dtype=np.int64)
+
+    @abstractmethod
+    def add(self, label: np.ndarray, score: np.ndarray, gate: np.ndarray) -> None:
+        """Count pixels: their class int32, score float32 from 0 to 1, and gate float32, all of one shape."""
 
     def merge(self, other: "Counts") -> None:
         """Add the counts of another part of the same set."""
@@ -64,7 +69,7 @@ class UpperCounts(Counts):
         super().__init__(limits, classes, UPPER_BINS)
 
     def add(self, label: np.ndarray, score: np.ndarray, gate: np.ndarray) -> None:
-        """Count pixels: their class int32, score float32 from 0 to 1, and gate float32, all of one shape."""
+        """Count pixels by the upper bits of their scores."""
         _count_upper(label.ravel(), _patterns(score), gate.ravel(), self._limits, self.bins)
 
 
@@ -79,23 +84,23 @@ class LowerCounts(Counts):
         self._wanted = wanted
 
     def add(self, label: np.ndarray, score: np.ndarray, gate: np.ndarray) -> None:
-        """Count pixels, as in `UpperCounts`."""
+        """Count pixels whose upper bits are wanted, by the lower bits of their scores."""
         _count_lower(label.ravel(), _patterns(score), gate.ravel(), self._limits, self._wanted, self.bins)
 
 
-class Found(NamedTuple):
-    """A bin, how many scores lie in it, and how many in those before it."""
+class Bin(NamedTuple):
+    """A bin's place, how many scores lie in it, and how many in the bins before it."""
 
-    bin: int
+    place: int
     inside: int
     below: int
 
 
-def locate(counts: np.ndarray, rank: int) -> Found:
+def locate(counts: np.ndarray, rank: int) -> Bin:
     """Return the bin of ``counts``, (B,), that holds the score of ``rank``, from 1."""
     cumulative = counts.cumsum()
     place = int(np.searchsorted(cumulative, rank))
-    return Found(place, int(counts[place]), int(cumulative[place] - counts[place]))
+    return Bin(place, int(counts[place]), int(cumulative[place] - counts[place]))
 
 
 def value_of(upper: int, lower: int) -> np.float32:

@@ -1,4 +1,4 @@
-"""What each pixel says on its own: its class and score, and its class among thresholds."""
+"""Computes the class and score of each pixel, and its class after the scores are divided by thresholds."""
 
 from typing import Tuple
 

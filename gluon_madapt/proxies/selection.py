@@ -1,4 +1,4 @@
-"""Choosing the proxies of one image (P Eq. 5)."""
+"""Chooses the proxies of an image (P Eq. 5)."""
 
 from typing import NamedTuple
 

@@ -1,11 +1,12 @@
-"""The thresholds t1 and t2: exact order statistics over all pixels of all images (P §2.3)."""
+"""Finds the thresholds t1 and t2: exact order statistics over all pixels of all images (P §2.3)."""
 
+import itertools
 from decimal import Decimal
 from typing import Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from gluon_madapt.proxies.histograms import NO_BIN, Counts, Found, LowerCounts, UpperCounts, locate, value_of
+from gluon_madapt.proxies.histograms import NO_BIN, Bin, Counts, LowerCounts, UpperCounts, locate, value_of
 from gluon_madapt.proxies.pixels import classify
 
 # Below every confidence: all pixels are counted.
@@ -20,7 +21,7 @@ class Shares(NamedTuple):
 
 
 class Thresholds(NamedTuple):
-    """What `compute_thresholds` found.
+    """The thresholds of a set of images, and the pixels that they were found from.
 
     Attributes
     ----------
@@ -112,14 +113,19 @@ class ThresholdSearch:
     PASSES = 4
 
     def __init__(self, settings: Sequence[Shares], classes: int):
-        for share in (share for one in settings for share in one):
+        for share in itertools.chain.from_iterable(settings):
             if not 0 < share <= 1:
                 raise ValueError(f"p1 and p2 must be above 0 and at most 1, not {share}")
         self._settings = list(settings)
         self._classes = classes
         # Settings of one p1 share t1, and the pixels above it.
-        self._p1 = list(dict.fromkeys(one.p1 for one in settings))
-        self._set = [self._p1.index(one.p1) for one in settings]
+        self._p1 = list(dict.fromkeys(shares.p1 for shares in settings))
+        self._set = [self._p1.index(shares.p1) for shares in settings]
+        # By set and class: the ranks of the thresholds, and the upper bins that hold them.
+        self._ranks: List[List[int]] = []
+        self._upper: List[List[Bin]] = []
+        self._t1 = np.empty(0, dtype=np.float32)
+        self._ties_t1: List[int] = []
         self.passed = 0
         self.thresholds: List[Thresholds] = []
 
@@ -138,10 +144,10 @@ class ThresholdSearch:
         if self.passed == 0:
             return UpperCounts(np.array([_ALL]), 1)
         if self.passed == 1:
-            return LowerCounts(np.full(len(self._p1), _ALL), self._bins(self._found))
+            return LowerCounts(np.full(len(self._p1), _ALL), self._wanted())
         if self.passed == 2:
             return UpperCounts(self._t1, self._classes)
-        return LowerCounts(self._t1[self._set], self._bins(self._found))
+        return LowerCounts(self._t1[self._set], self._wanted())
 
     def count(self, counts: Counts, confidence: np.ndarray, probabilities: Optional[np.ndarray] = None) -> None:
         """Add pixels, of an image or of a part of one, to ``counts`` of the current pass.
@@ -164,6 +170,8 @@ class ThresholdSearch:
         if not self.reads_probabilities:
             counts.add(np.zeros(confidence.shape, dtype=np.int32), confidence, confidence)
             return
+        if probabilities is None:
+            raise ValueError("this pass counts class probabilities, and there are none")
         if probabilities.shape != (self._classes, *confidence.shape):
             raise ValueError(
                 f"probabilities of shape {probabilities.shape} do not fit {self._classes} classes and confidence of "
@@ -180,15 +188,15 @@ class ThresholdSearch:
             If they are of no pixels at all, or of other pixels than those of the passes before.
         """
         if self.passed in (1, 3):
-            expected = np.array([[one.inside for one in row] for row in self._found])
+            expected = np.array([[upper.inside for upper in row] for row in self._upper])
             if not np.array_equal(counts.bins.sum(axis=2), expected):
                 raise ValueError("the images are not those of the pass before: they must be the same in every pass")
         if self.passed == 0:
             self._find_t1_bins(counts.bins[0, 0])
         elif self.passed == 1:
-            found = [self._value(counts.bins[k, 0], self._ranks[k][0], self._found[k][0]) for k in range(len(self._p1))]
-            self._t1 = np.array([value for value, _ in found], dtype=np.float32)
-            self._ties_t1 = [ties for _, ties in found]
+            pairs = [self._value(bins[0], self._ranks[k][0], self._upper[k][0]) for k, bins in enumerate(counts.bins)]
+            self._t1 = np.array([value for value, _ in pairs], dtype=np.float32)
+            self._ties_t1 = [ties for _, ties in pairs]
         elif self.passed == 2:
             self._find_t2_bins(counts.bins)
         else:
@@ -200,34 +208,37 @@ class ThresholdSearch:
         if not self._pixels:
             raise ValueError("there are no images to compute thresholds from")
         self._ranks = [[_rank(self._pixels, p1)] for p1 in self._p1]
-        self._found = [[locate(counts, max(rank, 1))] for (rank,) in self._ranks]
+        self._upper = [[locate(counts, max(rank, 1))] for (rank,) in self._ranks]
 
     def _find_t2_bins(self, counts: np.ndarray) -> None:
         self._focused = counts.sum(axis=2)
-        self._ranks, self._found = [], []
+        self._ranks, self._upper = [], []
         for setting, k in zip(self._settings, self._set):
             ranks = [_rank(int(number), setting.p2) for number in self._focused[k]]
             self._ranks.append(ranks)
-            self._found.append(
-                [locate(one, max(rank, 1)) if one.any() else Found(NO_BIN, 0, 0) for one, rank in zip(counts[k], ranks)]
+            self._upper.append(
+                [
+                    locate(bins, max(rank, 1)) if bins.any() else Bin(NO_BIN, 0, 0)
+                    for bins, rank in zip(counts[k], ranks)
+                ]
             )
 
     def _thresholds(self, index: int, counts: np.ndarray) -> Thresholds:
         k = self._set[index]
         t2, ties = np.ones(self._classes, dtype=np.float32), np.zeros(self._classes, dtype=np.int64)
         for label in np.flatnonzero(self._focused[k]):
-            t2[label], ties[label] = self._value(counts[label], self._ranks[index][label], self._found[index][label])
+            t2[label], ties[label] = self._value(counts[label], self._ranks[index][label], self._upper[index][label])
         return Thresholds(self._t1[k], t2, self._pixels, self._focused[k], self._ties_t1[k], ties)
 
-    @staticmethod
-    def _bins(found: List[List[Found]]) -> np.ndarray:
-        return np.array([[one.bin for one in row] for row in found], dtype=np.int64)
+    def _wanted(self) -> np.ndarray:
+        """Return the upper bins, (K, L) int64, in which `LowerCounts` is to count."""
+        return np.array([[upper.place for upper in row] for row in self._upper], dtype=np.int64)
 
     @staticmethod
-    def _value(counts: np.ndarray, rank: int, upper: Found) -> Tuple[np.float32, int]:
+    def _value(counts: np.ndarray, rank: int, upper: Bin) -> Tuple[np.float32, int]:
         """Return the threshold, and how many scores are equal to it."""
         lower = locate(counts, max(rank, 1) - upper.below)
-        value = value_of(upper.bin, lower.bin)
+        value = value_of(upper.place, lower.place)
         return (value, lower.inside) if rank else (np.nextafter(value, np.float32(-np.inf)), 0)
 
 

@@ -23,8 +23,7 @@ from gluon_madapt.files.json_files import read_json, write_json
 from gluon_madapt.files.locks import LockFileError, lock_file
 from gluon_madapt.names import NAME_BYTES, check_lengths, shortened
 from gluon_madapt.run_layout import INPUTS
-from gluon_madapt.runs.ownership import is_cache, refuse_other_cache
-from gluon_madapt.runs.run import move_aside
+from gluon_madapt.runs.ownership import is_cache, move_aside, refuse_other_cache
 from gluon_madapt.system.provenance import code_version
 
 _FORMAT = 3

@@ -13,8 +13,9 @@ from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.evaluation.adabn import adapt_to_target, how_adapted
 from gluon_madapt.models import Discriminator, Segmenter
 from gluon_madapt.proxy_maps.cache import MapCache, Shard, StoredMaps
-from gluon_madapt.runs.networks import load_any_segmenter, new_discriminators
+from gluon_madapt.runs.networks import new_discriminators
 from gluon_madapt.runs.run import Run
+from gluon_madapt.runs.trained import load_any_segmenter
 from gluon_madapt.system.progress import Progress
 from gluon_madapt.system.threads import in_threads
 from gluon_madapt.training.checkpoint import load_network, stored_networks

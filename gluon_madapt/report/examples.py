@@ -13,8 +13,8 @@ from gluon_madapt.report.run_facts import RunFacts
 from gluon_madapt.report.threshold_figure import example_of, stored_maps
 from gluon_madapt.report.thresholds import Example
 from gluon_madapt.run_layout import CACHE
-from gluon_madapt.runs.networks import load_any_segmenter
 from gluon_madapt.runs.run import Run
+from gluon_madapt.runs.trained import load_any_segmenter
 
 NUMBER = 4
 

@@ -21,7 +21,7 @@ from gluon_madapt.proxy_maps.proxy_set import shares_of
 from gluon_madapt.proxy_maps.scored_maps import scored_blocks
 from gluon_madapt.reproduction.plan import Plan, Step
 from gluon_madapt.reproduction.reuse import DONE, REFUSED, TO_FINISH, TO_RUN, states_of
-from gluon_madapt.runs.input_sizes import image_count, input_size, own_size
+from gluon_madapt.runs.datasets import image_count, input_size, own_size
 from gluon_madapt.runs.networks import new_discriminators, new_segmenter
 from gluon_madapt.runs.run import Run
 from gluon_madapt.stages.adversarial import AdversarialStep
@@ -57,7 +57,8 @@ class Estimate:
             each = self._once(run, key, lambda: _scoring(run, protocol["short_side"]))
             # What the network does grows with the number of pixels that it sees.
             return _times(
-                each * sum(s * s for s in protocol["scales"]) * (1 + protocol["mirror"]), image_count(run, "val")
+                each * sum(s * s for s in protocol["scales"]) * (1 + protocol["mirror"]),
+                image_count(run.experiment, "val"),
             )
         if step.stage == "proxies":
             where = (experiment.proxies.size, experiment.data.target)
@@ -66,7 +67,7 @@ class Estimate:
             else:
                 each = self._once(run, ("network pass", *where), lambda: _network_pass(run))
                 each += self._once(run, ("thresholds and labels", *where), lambda: _selection(run, alone=True))
-            return _times(each, image_count(run, "target"))
+            return _times(each, image_count(run.experiment, "target"))
         settings = getattr(experiment, step.stage)
         if step.stage == "adversarial":
             inputs = (settings.source_input, settings.target_input)
@@ -116,16 +117,16 @@ def in_words(seconds: Optional[float]) -> str:
 
 def _work(step: Step) -> str:
     if step.scores:
-        return f"{image_count(step.run, 'val') or ''} val images".strip()
+        return f"{image_count(step.run.experiment, 'val') or ''} val images".strip()
     if step.stage == "proxies":
-        return f"{image_count(step.run, 'target') or ''} target images".strip()
+        return f"{image_count(step.run.experiment, 'target') or ''} target images".strip()
     return f"{getattr(step.run.experiment, step.stage).iterations} iterations"
 
 
 def _supervised(run: Run, stage: str) -> float:
     """Measure an iteration of stage 1 or 4, in seconds."""
     settings = getattr(run.experiment, stage)
-    size = input_size(settings.input, own_size(run, "source" if stage == "source" else "target"))
+    size = input_size(settings.input, own_size(run.experiment, "source" if stage == "source" else "target"))
     refuse_size(size, size, run.experiment.model.encoder)
     probed = _probed(settings.batch_size, size)
     step = SupervisedStep(new_segmenter(run), settings.model_copy(update={"batch_size": probed}))
@@ -137,8 +138,8 @@ def _supervised(run: Run, stage: str) -> float:
 def _adversarial(run: Run, stage: str) -> float:
     """Measure an iteration of stage 2, in seconds."""
     settings = run.experiment.adversarial
-    source = input_size(settings.source_input, own_size(run, "source"))
-    target = input_size(settings.target_input, own_size(run, "target"))
+    source = input_size(settings.source_input, own_size(run.experiment, "source"))
+    target = input_size(settings.target_input, own_size(run.experiment, "target"))
     for size in (source, target):
         refuse_size(size, size, run.experiment.model.encoder, ("D1", "D2")[: settings.discriminators])
     probed = _probed(settings.batch_size, source)
@@ -154,7 +155,7 @@ def _network_pass(run: Run) -> float:
     """Measure what the networks cost for an image in stage 3, in seconds."""
     net = new_segmenter(run)
     net.hybridize()
-    size = run.experiment.proxies.size or own_size(run, "target")
+    size = run.experiment.proxies.size or own_size(run.experiment, "target")
     refuse_size(size, size, run.experiment.model.encoder, ("D1", "D2"))
     batch = _images(run, 1, size)
     return _measure(lambda: net.quarter(batch))
@@ -162,7 +163,7 @@ def _network_pass(run: Run) -> float:
 
 def _selection(run: Run, alone: bool) -> float:
     """Measure what thresholds and labels cost for an image, or labels more where there are others, in seconds."""
-    own = own_size(run, "target")
+    own = own_size(run.experiment, "target")
     width, height = run.experiment.proxies.size or own
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(len(run.classes), height // 4, width // 4)).astype(np.float32)
@@ -196,7 +197,7 @@ class _Blocks:
 
 def _scoring(run: Run, short_side: Optional[int]) -> float:
     """Measure the evaluation of one image at one scale, in seconds."""
-    width, height = own_size(run, "val")
+    width, height = own_size(run.experiment, "val")
     net = new_segmenter(run)
     net.hybridize()
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)

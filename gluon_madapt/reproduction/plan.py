@@ -14,11 +14,12 @@ from gluon_madapt.reproduction.rows import FORMER_VARIANTS, Row
 from gluon_madapt.run_layout import CACHE, CHECKPOINT, STAGE_TOOLS, STAGES
 from gluon_madapt.runs.ownership import (
     is_free,
+    move_aside,
     refuse_other_cache,
     refuse_other_score_folder,
     refuse_other_stage,
 )
-from gluon_madapt.runs.run import Run, move_aside
+from gluon_madapt.runs.run import Run
 from gluon_madapt.stages.proxies import settings_folder
 
 # What decides the result of each stage, beside what decides that of the stage before.

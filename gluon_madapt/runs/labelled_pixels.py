@@ -1,4 +1,4 @@
-"""Refuses labels that hold nothing to learn from or to score: no pixel that is of a class."""
+"""Refuses labels without a single labelled pixel: there is nothing to learn from, or to score."""
 
 import itertools
 import logging
@@ -13,9 +13,9 @@ from gluon_madapt.labels import IGNORE
 from gluon_madapt.runs.run import Run
 from gluon_madapt.system.threads import in_threads
 
-# Labels, spread over the set, that are looked at first; nearly always the first of them says all.
+# How many labels, spread over the set, are read first; nearly always the first of them suffices.
 _SPREAD = 40
-# By chance, random crops may miss the labelled pixels of a few images for so many iterations at least, and epochs.
+# For how many iterations, and epochs, random crops may miss all labelled pixels by chance.
 _ITERATIONS, _EPOCHS = 100, 2
 
 _log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ def refuse_unlabelled(run: Run, which: str, dataset: Dataset) -> None:
 
 
 def check_labels(run: Run, dataset: Dataset, where: str, mend: str) -> None:
-    """Refuse labels of which no pixel is of a class; warn if all that were looked at are of one.
+    """Refuse labels without a labelled pixel; warn if all labels that were read hold the same single class.
 
     Parameters
     ----------
@@ -47,33 +47,33 @@ def check_labels(run: Run, dataset: Dataset, where: str, mend: str) -> None:
     where : str
         Where the labels lie, for messages.
     mend : str
-        What to do where none is found.
+        The cure, for the message.
 
     Raises
     ------
     UserError
-        If all pixels are ignored.  Only for that are all labels read; of most data sets it is the first alone.
+        If all pixels are ignored.  Only then are all labels read; of most data sets, the first alone.
     """
 
     def classes_in(index: int) -> Optional[Collection[int]]:
         try:
             return np.flatnonzero(np.bincount(dataset.label(index).ravel(), minlength=IGNORE)[:IGNORE]).tolist()
-        except UserError:  # which is said, or the label replaced, when its turn comes
+        except UserError:  # the loader reports or replaces the sample when its turn comes
             return None
 
     number, threads = len(dataset), run.experiment.data.threads
     spread = np.unique(np.linspace(0, number - 1, min(number, _SPREAD)).round().astype(int)).tolist()
     others = (index for index in range(number) if index not in spread)
-    found: Set[int] = set()
+    seen: Set[int] = set()
     readable = 0
     with closing(in_threads(classes_in, itertools.chain(spread, others), threads, ahead=threads - 1)) as labels:
         for looked, classes in enumerate(labels, start=1):
-            found.update(classes or ())
+            seen.update(classes or ())
             readable += classes is not None
-            if len(found) > 1:
+            if len(seen) > 1:
                 return
-            if found and looked >= len(spread):
-                _log.warning("%s: all labels looked at hold one class, %s", where, run.classes.names[found.pop()])
+            if seen and looked >= len(spread):
+                _log.warning("%s: all labels looked at hold one class, %s", where, run.classes.names[seen.pop()])
                 return
             if looked == len(spread) < number:
                 _log.warning("%s: %d labels, spread over all, hold no class: looking at the others", where, looked)

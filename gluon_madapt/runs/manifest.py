@@ -1,5 +1,6 @@
-"""With what settings and from what a stage was begun, and in what that differs from what it would be begun with now."""
+"""Writes the settings and inputs that a stage is begun with, and compares them with those of today."""
 
+import itertools
 from pathlib import Path
 from typing import Any, Dict, List, Sequence
 
@@ -7,11 +8,11 @@ from gluon_madapt.config import Experiment
 from gluon_madapt.config.renamed import current_names
 from gluon_madapt.data.fingerprints import difference, is_same
 from gluon_madapt.files.json_files import read_json, read_settings, write_json, write_text
-from gluon_madapt.run_layout import CONFIG, INPUTS
+from gluon_madapt.run_layout import CHECKPOINT, CONFIG, INPUTS
 
 
 def write_manifest(folder: Path, experiment: Experiment, inputs: Dict[str, str]) -> None:
-    """Write the resolved config, and what a stage is made from, to its folder."""
+    """Write the resolved config and the inputs of a stage to its folder."""
     write_text(folder / CONFIG, experiment.to_yaml())
     write_json(folder / INPUTS, inputs)  # last: it marks a stage that was begun
 
@@ -22,18 +23,32 @@ def has_manifest(folder: Path) -> bool:
 
 
 def manifest_inputs(folder: Path) -> Dict[str, str]:
-    """Return what a stage that was begun in a folder is made from."""
+    """Return the inputs of the stage that was begun in a folder."""
     return read_json(folder / INPUTS)
 
 
 def changes_since(folder: Path, experiment: Experiment, sections: Sequence[str], inputs: Dict[str, str]) -> List[str]:
-    """Name the settings, of some sections of a config, and the inputs in which a stage that was begun differs from now.
+    """Name the settings and the inputs in which a stage that was begun differs from now.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder of the stage; a stage that was not begun differs in nothing.
+    experiment : Experiment
+        The settings of now.
+    sections : sequence of str
+        The sections of the config that are compared.
+    inputs : dict of str to str
+        The inputs of now, or some of them.
 
     Raises
     ------
     UserError
-        If what was written down cannot be read.
+        If the manifest cannot be read.
     """
+    if not has_manifest(folder):
+        unknown = sections and (folder / CHECKPOINT).exists()
+        return ["what it was made from is not known, for want of inputs.json"] if unknown else []
     before = current_names(read_settings(folder / CONFIG)) if sections else {}
     now = experiment.model_dump(mode="json")
     stated = experiment.model_dump(mode="json", exclude_defaults=True)
@@ -57,8 +72,8 @@ def _differences(key: str, before: Any, now: Any, stated: Any) -> List[str]:
         stated = stated or {}
         known = [name for name in now if name in before or name in stated]
         names = known + [name for name in before if name not in now]
-        found = [_differences(f"{key}.{one}", before.get(one), now.get(one), stated.get(one)) for one in names]
-        return [line for lines in found for line in lines]
+        lines = [_differences(f"{key}.{name}", before.get(name), now.get(name), stated.get(name)) for name in names]
+        return list(itertools.chain.from_iterable(lines))
     return [] if before == now else [_change(key, before, now)]
 
 

@@ -1,8 +1,6 @@
-"""The networks of an experiment: new ones, and those of checkpoints."""
+"""Builds the networks of an experiment: random ones, or with an encoder trained on ImageNet."""
 
-import zipfile
-from pathlib import Path
-from typing import Any, Dict, Optional, Sequence, Tuple
+from typing import Dict, Sequence, Tuple
 
 import mxnet as mx
 from mxnet.gluon import HybridBlock
@@ -11,10 +9,8 @@ from gluon_madapt.errors import UserError
 from gluon_madapt.files.hashing import sha256
 from gluon_madapt.models import HALVINGS, Discriminator, Segmenter
 from gluon_madapt.models.fusion import FEATURE_CHANNELS
-from gluon_madapt.runs.descriptions import description_of_parameters
 from gluon_madapt.runs.run import Run
-from gluon_madapt.training.checkpoint import Checkpoint, load_network, read_checkpoint
-from gluon_madapt.weights.loading import load_imagenet, load_released
+from gluon_madapt.weights.loading import load_imagenet
 from gluon_madapt.weights.zoo import imagenet_file
 
 
@@ -28,7 +24,7 @@ def new_segmenter(run: Run) -> Segmenter:
 def initialize_segmenter(net: Segmenter, contexts: Sequence[mx.Context], seed: int = 0) -> None:
     """Give a segmenter random parameters on some devices."""
     _initialize(net, contexts, seed)
-    net(mx.nd.zeros((1, 3, 64, 64), ctx=contexts[0]))  # settles the shapes that GluonCV leaves open
+    net(mx.nd.zeros((1, 3, 64, 64), ctx=contexts[0]))  # infers the shapes that GluonCV leaves open
 
 
 def imagenet_segmenter(run: Run) -> Tuple[Segmenter, str]:
@@ -55,48 +51,6 @@ def new_discriminators(run: Run, number: int, mid_channels: int) -> Dict[str, Di
     for network in networks.values():
         _initialize(network, run.contexts, run.experiment.seed)
     return networks
-
-
-def load_segmenter(run: Run, path: Path, checkpoint: Optional[Checkpoint] = None) -> Segmenter:
-    """Build the segmenter of a checkpoint of this project; it must be of the experiment's encoder and classes."""
-    checkpoint = checkpoint or read_checkpoint(path)
-    _refuse_another(run, path, checkpoint.meta)
-    net = new_segmenter(run)
-    load_network(checkpoint, "segmenter", net, path)
-    return net
-
-
-def _refuse_another(run: Run, path: Path, description: Dict[str, Any]) -> None:
-    """Refuse a network of another encoder, or of other classes or another order of theirs."""
-    expected = {"encoder": run.experiment.model.encoder, "classes": len(run.classes)}
-    for key, value in expected.items():
-        found = description.get(key)
-        if found != value:
-            raise UserError(f"{path}: is of a model with {key} {found}: this experiment's has {key} {value}")
-    names = description.get("class_names", list(run.classes.names))
-    for found, name in zip(names, run.classes.names):
-        if found != name:
-            raise UserError(f"{path}: is of a model with class {found}: this experiment has {name} in its place")
-
-
-def load_any_segmenter(run: Run, path: Path) -> Tuple[Segmenter, Checkpoint]:
-    """Load a checkpoint of this project, or a Gluon parameter file such as a released one.
-
-    Returns
-    -------
-    tuple
-        The network and its checkpoint.  A parameter file holds no discriminators; where nothing beside it says of what
-        stage it is, it counts as a finished model, of stage "retrain".
-    """
-    if path.is_file() and zipfile.is_zipfile(path):
-        checkpoint = read_checkpoint(path)
-        return load_segmenter(run, path, checkpoint), checkpoint
-    net = new_segmenter(run)
-    load_released(net, path)
-    description = description_of_parameters(path)
-    if description:
-        _refuse_another(run, path, description)
-    return net, Checkpoint({"stage": "retrain", **description}, {})
 
 
 def _initialize(network: HybridBlock, contexts: Sequence[mx.Context], seed: int) -> None:

@@ -1,5 +1,6 @@
-"""Tells what this project made from what a user keeps in the same place, which is left alone."""
+"""Recognises the files that this project writes, and refuses to overwrite any others."""
 
+import datetime
 import json
 import re
 from pathlib import Path
@@ -10,45 +11,45 @@ from gluon_madapt.errors import UserError
 from gluon_madapt.files.archives import array_names
 from gluon_madapt.run_layout import CHECKPOINT, CONFIG, INPUTS
 
-# What a stage leaves that alone tells that it was one; its config and inputs together do, too.
+# Each of these files alone marks the folder of a stage; so do its config and inputs together.
 _OF_A_STAGE = {CHECKPOINT, "checkpoint.previous.npz", "checkpoint.damaged.npz"}
 _BEGUN = {CONFIG, INPUTS}
-# The pictures of a report, after the name of their experiment.
+# The figures of a report; some bear the name of their experiment before it.
 _PICTURE = re.compile(
     r"(.+-)?(figure-[56](-.+)?|iou|proxies|thresholds|(source|adversarial|retrain)-[a-z-]+)\.png", re.DOTALL
 )
 
 
 def refuse_other_stage(folder: Path) -> None:
-    """Refuse a folder for a stage that holds something else; an empty one is as good as none."""
+    """Refuse to run a stage in a folder that holds anything else."""
     _refuse(folder, is_stage, "no stage of a run", "choose another --run-dir")
 
 
 def refuse_other_cache(folder: Path) -> None:
-    """Refuse a folder for a network pass that holds something else."""
+    """Refuse to store a network pass in a folder that holds anything else."""
     _refuse(folder, is_cache, "no network pass", "choose another --cache or --run-dir")
 
 
 def refuse_other_score_folder(folder: Path) -> None:
     """Refuse to move a folder aside that holds no scores."""
-    _refuse(folder, lambda one: any(map(is_scores, files_below(one))), "no scores", "choose another --run-dir")
+    _refuse(folder, _holds_scores, "no scores", "choose another --run-dir")
 
 
 def refuse_other_scores(path: Path) -> None:
-    """Refuse to put scores in the place of a file that holds something else."""
+    """Refuse to overwrite a file with scores if it holds anything else."""
     if path.exists() and not is_scores(path):
         raise UserError(f"{path}: is no file of scores, and is left alone: choose another --out, or move it away")
 
 
 def refuse_other_table(number: int, folder: Path) -> None:
-    """Refuse to put a table in the place of files of its name that hold something else."""
-    there = [path for path in (folder / f"table-{number}{end}" for end in (".md", ".csv", ".json")) if path.exists()]
-    if there and not _text(folder / f"table-{number}.md").startswith(f"# Table {number}"):
-        raise UserError(f"{there[0]}: is no table of this project, and is left alone: choose another --out")
+    """Refuse to overwrite files with a table if they hold anything else."""
+    files = [path for path in (folder / f"table-{number}{end}" for end in (".md", ".csv", ".json")) if path.exists()]
+    if files and not _text(folder / f"table-{number}.md").startswith(f"# Table {number}"):
+        raise UserError(f"{files[0]}: is no table of this project, and is left alone: choose another --out")
 
 
 def refuse_other_page(page: Path) -> None:
-    """Refuse to put a report, or the folder of its pictures, in the place of something else."""
+    """Refuse to overwrite a file, or a folder, with a report and its figures if it holds anything else."""
     if page.exists():
         if "Written by gluon_madapt" not in _text(page):
             raise UserError(f"{page}: is no report of this project, and is left alone: choose another --out")
@@ -56,8 +57,17 @@ def refuse_other_page(page: Path) -> None:
     _refuse(page.with_suffix(""), _holds_pictures_alone, "no pictures of a report", "choose another --out")
 
 
+def move_aside(folder: Path) -> None:
+    """Rename a folder, so that a new one can take its place and nothing is lost."""
+    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S-%f")
+    try:
+        folder.rename(folder.with_name(f"{folder.name}.{stamp}.old"))
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be moved aside ({error.strerror}): choose another folder") from None
+
+
 def is_stage(folder: Path) -> bool:
-    """Tell whether a folder was begun by a stage, of whatever version, and whatever became of it."""
+    """Tell whether a stage of any version was begun in a folder, finished or not."""
     names = _names(folder)
     if names & _OF_A_STAGE or names >= _BEGUN:
         return True
@@ -66,7 +76,7 @@ def is_stage(folder: Path) -> bool:
 
 
 def is_cache(folder: Path) -> bool:
-    """Tell whether a folder holds a network pass, whole or not."""
+    """Tell whether a folder holds a network pass, finished or not."""
     record = folder / INPUTS
     if record.exists():
         values = _json(record)
@@ -75,20 +85,24 @@ def is_cache(folder: Path) -> bool:
 
 
 def is_scores(path: Path) -> bool:
-    """Tell whether a file holds scores, or nothing that is worth anything."""
+    """Tell whether a file holds scores, or nothing."""
     values = _json(path)
-    worthless = not _text(path).strip() or values in ({}, [])
-    return path.is_file() and (worthless or (isinstance(values, dict) and "miou" in values))
+    is_empty = not _text(path).strip() or values in ({}, [])
+    return path.is_file() and (is_empty or (isinstance(values, dict) and "miou" in values))
 
 
 def is_free(folder: Path) -> bool:
-    """Tell whether a folder is not there, or has nothing in it but hidden files and some that were not finished."""
+    """Tell whether a folder is missing, or holds only hidden files, as unfinished ones are."""
     return not folder.exists() or (folder.is_dir() and all(map(is_hidden, _names(folder))))
 
 
 def _refuse(folder: Path, is_ours: Callable[[Path], bool], what: str, instead: str) -> None:
     if not (is_free(folder) or is_ours(folder)):
         raise UserError(f"{folder}: is {what}, nor empty, and is left alone: {instead}, or move it away")
+
+
+def _holds_scores(folder: Path) -> bool:
+    return any(map(is_scores, files_below(folder)))
 
 
 def _holds_pictures_alone(folder: Path) -> bool:
@@ -101,10 +115,10 @@ def _holds_maps_alone(folder: Path) -> bool:
         return False
     try:
         return all(path.suffix == ".npz" for path in files) and all(
-            "made_from" in array_names(one) for one in files[:1]
+            "made_from" in array_names(path) for path in files[:1]
         )
     except ValueError:
-        return True  # a damaged one, which is an error where it is read
+        return True  # a damaged map, which is an error where it is read
 
 
 def _names(folder: Path) -> Set[str]:

@@ -1,7 +1,6 @@
-"""A run folder: where a stage finds what came before it and leaves what it makes."""
+"""Defines a run: an experiment and the folder in which its stages find each other's results."""
 
 import copy
-import datetime
 import shlex
 from functools import cached_property
 from pathlib import Path
@@ -9,19 +8,18 @@ from typing import Dict, List, Optional, Sequence, TextIO, Tuple
 
 import mxnet as mx
 
-from gluon_madapt.config import Data, Experiment, Input, Training
-from gluon_madapt.data import Dataset, Loader, class_set_of, label_map_of, open_dataset
+from gluon_madapt.config import Experiment, Input, Training
+from gluon_madapt.data import Dataset, Loader, class_set_of
 from gluon_madapt.errors import UserError
 from gluon_madapt.files.locks import lock_once
 from gluon_madapt.labels import ClassSet
 from gluon_madapt.run_layout import CHECKPOINT, STAGE_TOOLS
-from gluon_madapt.runs.manifest import changes_since, has_manifest, write_manifest
-from gluon_madapt.runs.named_checkpoints import start_at
-from gluon_madapt.runs.ownership import is_stage, refuse_other_stage
-from gluon_madapt.runs.size_checks import refuse_sizes
+from gluon_madapt.runs.checkpoints import finished_checkpoint, progress_of, start_at
+from gluon_madapt.runs.datasets import dataset_of, make_loader
+from gluon_madapt.runs.manifest import changes_since, write_manifest
+from gluon_madapt.runs.ownership import is_stage, move_aside, refuse_other_stage
 from gluon_madapt.system.devices import contexts_of
 from gluon_madapt.system.workers import is_one_of_several
-from gluon_madapt.training.checkpoint import read_meta
 from gluon_madapt.training.distributed import Distributed
 
 # Beside these, a stage's own section decides what it computes.
@@ -77,7 +75,7 @@ class Run:
 
     @cached_property
     def contexts(self) -> List[mx.Context]:
-        """The devices; looked for when they are first needed: what is there can be read on a machine without them."""
+        """The devices, looked for on first use, so that a run can be read on a machine without them."""
         return contexts_of(self.experiment.devices)
 
     @property
@@ -87,11 +85,11 @@ class Run:
 
     @cached_property
     def distributed(self) -> Distributed:
-        """The devices of this process, and the other workers that train with it."""
+        """The devices of this process, and its place among the workers of a training."""
         return Distributed(self.contexts, mx.kv.create("dist_sync") if is_one_of_several() else None)
 
     def alone(self, instead: str) -> "Run":
-        """Return the run, on the first device, for what is not divided over devices and workers.
+        """Return the run on its first device, for work that is not divided over devices and workers.
 
         Raises
         ------
@@ -103,14 +101,14 @@ class Run:
         return self.on_first_device()
 
     def on_first_device(self) -> "Run":
-        """Return the same run for work that is not divided."""
+        """Return the same run on its first device."""
         run = copy.copy(self)
         run.contexts = self.contexts[:1]
         run.__dict__.pop("distributed", None)
         return run
 
     def anywhere(self) -> "Run":
-        """Return the same run on one device that is here, the run's own or another: to look at what is made."""
+        """Return the same run on any device of this machine, the run's own if it is here, to evaluate its networks."""
         run = copy.copy(self)
         try:
             run.contexts = self.contexts[:1]
@@ -132,14 +130,14 @@ class Run:
         return class_set_of(self.experiment)
 
     def open(self, stage: str, inputs: Dict[str, str]) -> Path:
-        """Return the folder of a stage, made if need be, with the resolved config in it.
+        """Begin a stage, or continue it: lock its folder, write its manifest, and return the folder.
 
         Parameters
         ----------
         stage : str
             Its name.
         inputs : dict of str to str
-            What the stage is made from: fingerprints of images, hashes of files.  The first worker alone needs them.
+            What the stage is made from: fingerprints of images, hashes of files.  The main worker alone needs them.
 
         Raises
         ------
@@ -160,7 +158,7 @@ class Run:
         return folder
 
     def start_of_round(self) -> Path:
-        """Return the checkpoint that a round starts from: the source model, or that which the round before retrained.
+        """Return the checkpoint that a round starts from: of the source model, or of the round before.
 
         Raises
         ------
@@ -183,24 +181,11 @@ class Run:
         """
         if self.start_from:
             return start_at(self.start_from, (stage,))
-        path = self.folder / stage / CHECKPOINT
-        if not path.is_file():
-            raise UserError(f"{path}: missing, the checkpoint of stage '{stage}': make it with {self.command(stage)}")
-        try:
-            done, iterations = self.progress(stage)
-        except UserError as error:
-            raise UserError(f"{error}: {self.command(stage)} goes on from the one before it") from None
-        if done < iterations:
-            raise UserError(
-                f"{path}: stage '{stage}' was stopped after iteration {done} of {iterations}: "
-                f"go on with {self.command(stage)}"
-            )
-        return path
+        return finished_checkpoint(self.folder, stage, self.command(stage))
 
     def progress(self, stage: str) -> Tuple[int, int]:
         """Return how many iterations of a training its checkpoint has behind it, and how many there are in all."""
-        meta = read_meta(self.folder / stage / CHECKPOINT)
-        return meta["iteration"], meta["iterations"]
+        return progress_of(self.folder / stage / CHECKPOINT)
 
     def last_stage(self, stages: Sequence[str]) -> str:
         """Return the last of ``stages`` that has a checkpoint in this run folder."""
@@ -221,11 +206,7 @@ class Run:
 
     def dataset(self, which: str, labelled: bool) -> Dataset:
         """Open the source, target or val images of the experiment."""
-        data: Optional[Data] = getattr(self.experiment.data, which)
-        if data is None:
-            raise UserError(f"data.{which} is not set: name the dataset, its root and its split")
-        labels = label_map_of(self.experiment, which) if labelled else None
-        return open_dataset(data, labels, keep_broken=self.experiment.data.on_error == "skip")
+        return dataset_of(self.experiment, which, labelled)
 
     def loader(self, which: str, stage: str, settings: Input, training: Training, labelled: bool) -> Loader:
         """Return the batches of the source or target images in a training."""
@@ -233,37 +214,18 @@ class Run:
 
     def loader_of(self, dataset: Dataset, stream: str, settings: Input, training: Training, labelled: bool) -> Loader:
         """Return this worker's batches of a dataset; ``stream`` names their randomness."""
-        self.distributed.images_per_part(training)  # before anything is read or begun
-        refuse_sizes(dataset, settings, self.experiment.model.encoder, getattr(training, "discriminators", 0))
-        return Loader(
-            dataset,
-            settings,
-            batch_size=training.batch_size,
-            seed=self.experiment.seed,
-            stream=stream,
-            labelled=labelled,
-            threads=self.experiment.data.threads,
-            batches_per_iteration=training.accumulate * self.distributed.world_size,
-            replace_broken=self.experiment.data.on_error == "skip",
-            own=range(self.distributed.rank * training.accumulate, (self.distributed.rank + 1) * training.accumulate),
-        )
+        return make_loader(self.experiment, dataset, stream, settings, training, labelled, self.distributed)
 
     def changes(self, stage: str, inputs: Optional[Dict[str, str]] = None) -> List[str]:
-        """Say in what settings and inputs a stage that was begun differs from what it would be begun with now.
+        """Name the settings and inputs in which a stage that was begun differs from what `open` would begin now.
 
         ``inputs`` may be some of those that `open` takes; a stage that was not begun differs in nothing.
         """
-        folder = self.folder / stage
-        if not has_manifest(folder):
-            if (folder / CHECKPOINT).exists():
-                return ["what it was made from is not known, for want of inputs.json"]
-            return []
-        return changes_since(folder, self.experiment, (*_COMMON, stage), inputs or {})
+        return changes_since(self.folder / stage, self.experiment, (*_COMMON, stage), inputs or {})
 
     def changes_of_inputs(self, stage: str, inputs: Dict[str, str]) -> List[str]:
-        """Say in which of some inputs a stage that was begun differs, whatever its settings."""
-        folder = self.folder / stage
-        return changes_since(folder, self.experiment, (), inputs) if has_manifest(folder) else []
+        """Name the inputs in which a stage that was begun differs, whatever its settings."""
+        return changes_since(self.folder / stage, self.experiment, (), inputs)
 
     def refuse_changes(self, stage: str, inputs: Optional[Dict[str, str]] = None) -> None:
         """Raise a `UserError` that names what `changes` finds."""
@@ -285,12 +247,3 @@ class Run:
         cure = "wait for it, or stop it, or choose another --run-dir"
         busy = f"{self.folder / stage}: another process is at work on it: {cure}"
         self._locks[stage] = lock_once(self.folder / f".{stage}.lock", "--run-dir", busy)
-
-
-def move_aside(folder: Path) -> None:
-    """Rename a folder, so that a new one can take its place and nothing is lost."""
-    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S-%f")
-    try:
-        folder.rename(folder.with_name(f"{folder.name}.{stamp}.old"))
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be moved aside ({error.strerror}): choose another folder") from None

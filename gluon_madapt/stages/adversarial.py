@@ -25,9 +25,9 @@ from gluon_madapt.models.losses import (
 )
 from gluon_madapt.runs.input_checks import check_inputs
 from gluon_madapt.runs.labelled_pixels import patience
-from gluon_madapt.runs.networks import load_any_segmenter, new_discriminators
+from gluon_madapt.runs.networks import new_discriminators
 from gluon_madapt.runs.run import Run
-from gluon_madapt.runs.trained import loop_arguments
+from gluon_madapt.runs.trained import load_any_segmenter, loop_arguments
 from gluon_madapt.stages.later_rounds import DiscriminatorStep
 from gluon_madapt.training.checkpoint import versions_behind
 from gluon_madapt.training.distributed import Distributed, Losses, Part, sum_of_losses

@@ -20,10 +20,10 @@ from gluon_madapt.proxy_maps.network_pass import network_pass, open_cache
 from gluon_madapt.proxy_maps.proxy_set import ProxySet, shares_of
 from gluon_madapt.proxy_maps.threshold_search import SavedSearch, find_thresholds
 from gluon_madapt.run_layout import CACHE
+from gluon_madapt.runs.datasets import refuse_sizes
 from gluon_madapt.runs.input_checks import check_inputs
 from gluon_madapt.runs.ownership import refuse_other_cache
 from gluon_madapt.runs.run import Run
-from gluon_madapt.runs.size_checks import refuse_sizes
 from gluon_madapt.system.provenance import with_this_code
 from gluon_madapt.training.checkpoint import versions_behind
 

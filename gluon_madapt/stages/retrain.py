@@ -11,8 +11,9 @@ from gluon_madapt.proxy_maps.labelling import Labelling
 from gluon_madapt.run_layout import METRICS, PROXY_LABELS
 from gluon_madapt.runs.input_checks import check_inputs
 from gluon_madapt.runs.labelled_pixels import check_labels
-from gluon_madapt.runs.networks import imagenet_segmenter, load_any_segmenter, new_segmenter
+from gluon_madapt.runs.networks import imagenet_segmenter, new_segmenter
 from gluon_madapt.runs.run import Run
+from gluon_madapt.runs.trained import load_any_segmenter
 from gluon_madapt.stages.supervised import train_supervised
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints: everything that a training needs to go on, in one file that is written whole or not at all.
+"""Reads and writes checkpoints: all that a training needs to go on, in one file, written whole or not at all.
 
 A checkpoint is an uncompressed NumPy archive: arrays under "NETWORK/KEY" (keys as in Gluon's own parameter files) and
 "optimizer/TRAINER/KEY/I", and a JSON text under "meta".  It ends, as the archive's comment, with the SHA-256 of all
@@ -9,7 +9,7 @@ import json
 import os
 import zipfile
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Set
+from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Set, Tuple, Union
 
 import numpy as np
 from mxnet import nd
@@ -22,15 +22,15 @@ from gluon_madapt.files.atomic import PARTIAL, replace_atomically
 from gluon_madapt.files.json_files import json_text
 
 FORMAT = 2
-# Before format 2 the archive's own checksum of each array was all there was.
+# Format 1 has no digest of the file, only the archive's own checksum of each array.
 _OLDEST_FORMAT = 1
 
 
 class Checkpoint(NamedTuple):
-    """``arrays`` are parameters and optimiser states; ``meta`` says of what.
+    """A training's state: ``arrays`` are parameters and optimiser states, ``meta`` describes them.
 
-    Its keys are iteration, iterations, code (the versions behind it), arrays (their number), and what
-    `gluon_madapt.runs.trained.description_of` says of the model.
+    The keys of ``meta`` are iteration, iterations, code (the versions behind it), arrays (their number), and those of
+    `gluon_madapt.runs.trained.description_of`.
     """
 
     meta: Dict[str, Any]
@@ -42,9 +42,9 @@ class Checkpoint(NamedTuple):
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint, whole or not at all; the one that was there before becomes `previous_checkpoint`.
+    """Write a checkpoint, whole or not at all; the file that was at ``path`` becomes `previous_checkpoint`.
 
-    What was written is read back and verified before it takes the place of what was there.
+    The new file is read back and verified before it takes that place.
 
     Raises
     ------
@@ -62,12 +62,12 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def previous_checkpoint(path: Path) -> Path:
-    """Return where the checkpoint lies that was written before the one at ``path``."""
+    """Return where the checkpoint lies that was written before that at ``path``."""
     return path.with_name(f"{path.stem}.previous{path.suffix}")
 
 
 def _keep(path: Path, previous: Path) -> None:
-    """Have ``previous`` name the file that ``path`` names, which stays there until it is replaced."""
+    """Let ``previous`` name the file at ``path``, too, which stays there until it is replaced."""
     link = previous.with_name(previous.name + PARTIAL)
     link.unlink(missing_ok=True)
     try:
@@ -162,8 +162,8 @@ def is_intact(path: Path) -> bool:
 def parameter_values(network: HybridBlock) -> Dict[str, np.ndarray]:
     """Return the parameters of a network, running statistics included, by their keys.
 
-    Waits for all that MXNet was asked for.  A convolution that still runs lays its weights out anew when it is done,
-    and MXNet's own reading of an array does not wait for that: it reads values while they move, or crashes.
+    Waits for all pending operations of MXNet.  A convolution lays its weights out anew when it is done, and MXNet's own
+    reading of an array does not wait for that: it reads values while they move, or crashes.
 
     Where devices have running statistics of their own, those of the first are returned.
     """
@@ -218,7 +218,7 @@ def load_trainer(checkpoint: Checkpoint, name: str, trainer: Trainer, keys: Dict
             updater.states_synced[index] = True
 
 
-def _as_tuple(state) -> tuple:
+def _as_tuple(state: Union[None, nd.NDArray, Sequence[nd.NDArray]]) -> Tuple[nd.NDArray, ...]:
     if state is None:
         return ()
     return tuple(state) if isinstance(state, (tuple, list)) else (state,)

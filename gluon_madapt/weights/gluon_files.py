@@ -1,8 +1,8 @@
-"""Gluon's parameter files, read without MXNet's own parser, which a damaged file can make end the process.
+"""Reads and writes Gluon's parameter files without MXNet's own parser, which a damaged file can crash.
 
-A file is a list of arrays and a list of their names, all little-endian.  It has no checksum, nor does it say of what it
-is: what this project writes has both beside it, in a file called as the parameter file with ".sha256" at the end, which
-sha256sum can check, too.  What it is of is there a comment, in JSON.
+A file is a list of arrays and a list of their names, all little-endian.  It has no checksum, and does not say which
+network it is of.  So this project writes both to a second file, named as the first with ".sha256" at its end: a line
+that sha256sum can check, and a comment in JSON that describes the network.
 """
 
 import json
@@ -18,10 +18,10 @@ from gluon_madapt.files.atomic import write_atomically
 from gluon_madapt.files.hashing import sha256
 from gluon_madapt.names import bytes_of
 
-# How the line begins, in the file of the checksum, that says of what the parameters are.
+# The start of the line, in the file of the checksum, that describes the network.
 _DESCRIPTION = "# gluon_madapt "
 _FILE_MAGIC = 0x112
-# How an array begins, by the version of the format; before V1 with the number of its dimensions.
+# The first number of an array, by the version of the format; before V1 it is the number of dimensions.
 _V1, _V2, _V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
 _DENSE = 0
 # MXNet's numbers for types.
@@ -65,7 +65,7 @@ def read_arrays(path: Path) -> Dict[str, np.ndarray]:
 
 
 def write_arrays(path: Path, arrays: Dict[str, np.ndarray], description: Optional[Dict[str, Any]] = None) -> None:
-    """Write a parameter file, and its checksum with what it is of, each whole or not at all."""
+    """Write a parameter file, and a second one with its checksum and description, each whole or not at all."""
     numbers = {np.dtype(text): number for number, text in _DTYPES.items()}
     checksum_of(path).unlink(missing_ok=True)  # of a file that is about to be replaced
     with write_atomically(path) as file:
@@ -84,9 +84,8 @@ def write_arrays(path: Path, arrays: Dict[str, np.ndarray], description: Optiona
 
 
 def description_beside(path: Path) -> Dict[str, Any]:
-    """Return what `write_arrays` was told that a parameter file is of; nothing where that is not known."""
-    lines = _lines_beside(path)
-    for line in lines:
+    """Return the description that `write_arrays` put beside a parameter file; nothing where there is none."""
+    for line in _lines_beside(path):
         if line.startswith(_DESCRIPTION):
             try:
                 description = json.loads(line[len(_DESCRIPTION) :])
@@ -97,7 +96,7 @@ def description_beside(path: Path) -> Dict[str, Any]:
 
 
 def is_as_written(path: Path) -> bool:
-    """Tell whether a parameter file, and what says of what it is, are there as `write_arrays` wrote them."""
+    """Tell whether a parameter file and its description are there as `write_arrays` wrote them."""
     try:
         return path.is_file() and bool(description_beside(path)) and _checksum_is_right(path)
     except UserError:

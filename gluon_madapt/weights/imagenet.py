@@ -1,7 +1,8 @@
-"""The ImageNet classifiers that the encoders are cut from: the names and shapes of their parameters."""
+"""Knows the ImageNet classifiers that the encoders are cut from: names and shapes of their parameters."""
 
 from functools import lru_cache
-from typing import Dict, Optional, Tuple, TypeVar
+from pathlib import Path
+from typing import Dict, Optional, Tuple, TypeVar, Union
 
 from gluoncv.model_zoo.resnetv1b import resnet101_v1b
 from gluoncv.model_zoo.vgg import vgg16
@@ -15,7 +16,7 @@ CLASSIFIERS = {"resnet101": resnet101_v1b, "vgg16": vgg16}
 _Value = TypeVar("_Value")
 
 
-def require_classifier(encoder: str, weights) -> None:
+def require_classifier(encoder: str, weights: Union[str, Path]) -> None:
     """Raise a UserError if there are no ImageNet weights for this encoder."""
     if encoder not in CLASSIFIERS:
         raise UserError(f"model.weights = {weights}: there are no ImageNet weights for encoder {encoder}")

@@ -1,12 +1,13 @@
-"""Loading weights that were made elsewhere into the segmenter, strictly: every parameter is accounted for."""
+"""Loads weights that were made elsewhere into the segmenter, strictly: every parameter is accounted for."""
 
 import logging
 import zipfile
 from pathlib import Path
-from typing import Dict, Optional, Tuple
+from typing import Dict, Mapping, Optional, Tuple, Union
 
 import numpy as np
 from mxnet import nd
+from mxnet.gluon import Parameter
 
 from gluon_madapt.errors import UserError
 from gluon_madapt.files.hashing import sha256
@@ -35,7 +36,7 @@ def read_parameters(path: Path) -> Dict[str, nd.NDArray]:
     return {key.split(":", 1)[-1]: nd.array(value, dtype=value.dtype) for key, value in arrays.items()}
 
 
-def load_released(net, path: Path) -> None:
+def load_released(net: Segmenter, path: Path) -> None:
     """Load a whole segmenter, such as a released checkpoint; every parameter must be there and none left over."""
     params = net._collect_params_with_prefix()
     stored = read_parameters(path)
@@ -53,13 +54,13 @@ def recognize_segmenter(path: Path) -> Tuple[str, int]:
     UserError
         If there is no such file, or it is of no segmenter of this project.
     """
-    found = _segmenter_of(read_parameters(path))
-    if found is None:
+    segmenter = _segmenter_of(read_parameters(path))
+    if segmenter is None:
         raise UserError(f"{path}: holds no segmenter: expected a checkpoint of this project, or a released one")
-    return found
+    return segmenter
 
 
-def load_imagenet(net, path: Path) -> None:
+def load_imagenet(net: Segmenter, path: Path) -> None:
     """Load ImageNet weights into the encoder.
 
     Parameters
@@ -96,16 +97,16 @@ def load_imagenet(net, path: Path) -> None:
         _log.info("of the classifier's head, which no encoder has, %d left out: %s", len(left_out), listed(left_out))
 
 
-def _encoder_parameters(net) -> Dict:
+def _encoder_parameters(net: Segmenter) -> Dict[str, Parameter]:
     stages = tuple(f"{name}." for name in net._encoder.stages)
     return {key: param for key, param in net._collect_params_with_prefix().items() if key.startswith(stages)}
 
 
-def _shapes(named: Dict) -> Shapes:
+def _shapes(named: Mapping[str, Union[Parameter, nd.NDArray]]) -> Shapes:
     return {key: value.shape for key, value in named.items()}
 
 
-def _assign(params: Dict, stored: Dict[str, nd.NDArray], path: Path) -> None:
+def _assign(params: Dict[str, Parameter], stored: Dict[str, nd.NDArray], path: Path) -> None:
     # A parameter file carries no checksum, so damage may show in its values alone.
     damaged = [key for key in sorted(params) if not np.isfinite(stored[key].asnumpy()).all()]
     if damaged:
@@ -131,21 +132,22 @@ def _segmenter_of(stored: Dict[str, nd.NDArray]) -> Optional[Tuple[str, int]]:
     return None
 
 
-def _mistaken_for_this(net, stored: Dict[str, nd.NDArray]) -> str:
+def _mistaken_for_this(net: Segmenter, stored: Dict[str, nd.NDArray]) -> str:
     """Say of what other segmenter the parameters are: of another encoder or number of classes."""
-    found = _segmenter_of(stored)
-    if found in (None, (net.encoder_name, net.num_classes)):
+    segmenter = _segmenter_of(stored)
+    if segmenter is None or segmenter == (net.encoder_name, net.num_classes):
         return ""
+    encoder, classes = segmenter
     return (
         f", of encoder {net.encoder_name} and {net.num_classes} classes, "
-        f"but one of encoder {found[0]} and {found[1]} classes"
+        f"but one of encoder {encoder} and {classes} classes"
     )
 
 
-def _mistaken_for(encoder: str, stored: Dict) -> str:
-    found = recognize(stored)
-    if found and found != encoder:
-        return f" but those of {found} (model.encoder is {encoder})"
+def _mistaken_for(encoder: str, stored: Dict[str, nd.NDArray]) -> str:
+    recognized = recognize(stored)
+    if recognized and recognized != encoder:
+        return f" but those of {recognized} (model.encoder is {encoder})"
     if any(key.startswith("merge1.") for key in stored):
         return " but those of a whole segmenter (for --checkpoint or --from)"
     return ""

@@ -1,4 +1,4 @@
-"""Reading PyTorch's files of tensors, without executing anything that they carry."""
+"""Reads PyTorch's files of tensors, without executing anything that they carry."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""From torchvision's names of parameters to GluonCV's: resnet101 and vgg16."""
+"""Renames the parameters of torchvision's resnet101 and vgg16 to GluonCV's names."""
 
 from typing import Dict, Tuple
 

@@ -1,4 +1,4 @@
-"""Finding the ImageNet file that ``model.weights`` names, in GluonCV's model zoo if it says "zoo"."""
+"""Finds the ImageNet file that ``model.weights`` names, and downloads it from GluonCV's model zoo for "zoo"."""
 
 import os
 import zipfile

@@ -15,8 +15,7 @@ from gluon_madapt.data.layouts import orphaned_labels
 from gluon_madapt.errors import UserError
 from gluon_madapt.evaluation.protocol import score_stage
 from gluon_madapt.reproduction.rows import rows_of
-from gluon_madapt.runs.networks import load_any_segmenter
-from gluon_madapt.runs.trained import load_trained
+from gluon_madapt.runs.trained import load_any_segmenter, load_trained
 from gluon_madapt.stages import Run, make_proxies, retrain, train_adversarial, train_source
 
 CONFIG = ROOT / "configs" / "mini" / "own.yaml"

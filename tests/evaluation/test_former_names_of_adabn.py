@@ -22,7 +22,7 @@ from gluon_madapt.report.run_facts import stored_run
 from gluon_madapt.reproduction.plan import Plan, Step
 from gluon_madapt.reproduction.reuse import DONE, scores_of, states_of
 from gluon_madapt.reproduction.rows import Row, current_text, rows_of
-from gluon_madapt.runs.networks import load_any_segmenter
+from gluon_madapt.runs.trained import load_any_segmenter
 from gluon_madapt.stages import Run, make_proxies, train_adversarial, train_source
 
 ADABN = ("proxies.adabn_batches=3", "evaluation.adabn_batches=2")

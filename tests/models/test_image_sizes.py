@@ -18,8 +18,8 @@ from gluon_madapt.models import Discriminator, Segmenter
 from gluon_madapt.models.discriminator import HALVINGS
 from gluon_madapt.models.image_sizes import least_side, refuse_size
 from gluon_madapt.reproduction.estimate import _adversarial
+from gluon_madapt.runs.datasets import refuse_sizes
 from gluon_madapt.runs.networks import new_segmenter
-from gluon_madapt.runs.size_checks import refuse_sizes
 from gluon_madapt.stages import Run, make_proxies, train_adversarial, train_source
 
 OWN = "{size: null, short_side: null, crop: null}"

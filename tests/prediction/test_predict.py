@@ -23,7 +23,7 @@ from gluon_madapt.labels import ClassSet, class_set, colourize, encode_ids, labe
 from gluon_madapt.models import image_sizes
 from gluon_madapt.prediction import Predictor, predictor
 from gluon_madapt.prediction.inputs import find_sources
-from gluon_madapt.runs.networks import load_any_segmenter
+from gluon_madapt.runs.trained import load_any_segmenter
 from gluon_madapt.stages import Run
 
 SIZES = ((1, 1), (7, 500), (33, 65), (64, 96), (500, 7), (128, 256))

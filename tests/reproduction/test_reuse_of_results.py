@@ -23,7 +23,7 @@ from gluon_madapt.report.threshold_figure import draw_thresholds
 from gluon_madapt.reproduction.plan import Plan, Step
 from gluon_madapt.reproduction.reuse import DONE, REFUSED, TO_RUN, forget_images, scores_of, states_of
 from gluon_madapt.reproduction.rows import rows_of
-from gluon_madapt.runs.networks import load_any_segmenter
+from gluon_madapt.runs.trained import load_any_segmenter
 from gluon_madapt.stages import Run
 
 VAL, VAL_LABELS = "cityscapes/leftImg8bit/val", "cityscapes/gtFine/val"

@@ -11,8 +11,8 @@ from small_experiments import small_experiment
 
 from gluon_madapt.doctor import WARNING, examine
 from gluon_madapt.evaluation.protocol import score_stage
-from gluon_madapt.runs.data_warnings import set_warnings, shared_with_val
-from gluon_madapt.runs.networks import load_any_segmenter
+from gluon_madapt.runs.input_checks import set_warnings, shared_with_val
+from gluon_madapt.runs.trained import load_any_segmenter
 from gluon_madapt.stages import Run, make_proxies, retrain, train_adversarial, train_source
 
 IDS = np.arange(64 * 96, dtype=np.int64).reshape(64, 96) // 500

@@ -12,8 +12,7 @@ from small_experiments import run_stages, small_experiment
 
 from gluon_madapt.errors import UserError
 from gluon_madapt.labels import class_set
-from gluon_madapt.runs.networks import load_any_segmenter
-from gluon_madapt.runs.trained import load_trained
+from gluon_madapt.runs.trained import load_any_segmenter, load_trained
 from gluon_madapt.stages import Run, train_source
 from gluon_madapt.weights.gluon_files import checksum_of, read_arrays, write_arrays
 
@@ -127,7 +126,7 @@ def test_classes_of_ones_own_survive_without_a_checkpoint(source):
 def test_what_is_said_of_another_network_is_refused(source, tiny_world):
     path = renamed(source)
     write_arrays(path, read_arrays(path), {"classes": 7, "encoder": "vgg16"})
-    with pytest.raises(UserError, match="is of 19 classes and encoder small, and not of what is said beside it"):
+    with pytest.raises(UserError, match="is of 19 classes and encoder small: its description says otherwise"):
         load_trained(path)
     with pytest.raises(UserError, match="is of a model with encoder vgg16: this experiment's has encoder small"):
         load_any_segmenter(Run(small_experiment(tiny_world), source.parent), path)

@@ -10,7 +10,7 @@ from small_experiments import CONFIG, run_stages, small_experiment
 from gluon_madapt.config import load_experiment
 from gluon_madapt.errors import UserError
 from gluon_madapt.files.archives import write_archive
-from gluon_madapt.runs.named_checkpoints import named_checkpoint, start_at
+from gluon_madapt.runs.checkpoints import named_checkpoint, start_at
 from gluon_madapt.runs.trained import load_trained
 from gluon_madapt.stages import Run, make_proxies, retrain, train_adversarial, train_source
 from gluon_madapt.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint

@@ -10,8 +10,7 @@ from small_experiments import run_stages, small_experiment
 from gluon_madapt.errors import UserError
 from gluon_madapt.labels import class_set
 from gluon_madapt.models import Segmenter
-from gluon_madapt.runs.networks import load_any_segmenter
-from gluon_madapt.runs.trained import load_trained
+from gluon_madapt.runs.trained import load_any_segmenter, load_trained
 from gluon_madapt.stages import Run, train_adversarial, train_source
 
 

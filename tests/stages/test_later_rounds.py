@@ -19,8 +19,8 @@ from gluon_madapt.models import Discriminator
 from gluon_madapt.reproduction.plan import Plan
 from gluon_madapt.reproduction.reuse import DONE, states_of
 from gluon_madapt.reproduction.rows import rows_of
-from gluon_madapt.runs.networks import load_any_segmenter, new_discriminators, new_segmenter
-from gluon_madapt.runs.trained import load_trained
+from gluon_madapt.runs.networks import new_discriminators, new_segmenter
+from gluon_madapt.runs.trained import load_any_segmenter, load_trained
 from gluon_madapt.stages import Run, make_proxies, retrain, train_adversarial, train_source
 from gluon_madapt.stages.later_rounds import DiscriminatorStep
 from gluon_madapt.training.checkpoint import parameter_values, read_checkpoint

@@ -15,7 +15,8 @@ from gluon_madapt.config import load_experiment
 from gluon_madapt.evaluation import evaluate, summary
 from gluon_madapt.evaluation.protocol import score_stage
 from gluon_madapt.proxy_maps.network_pass import open_cache
-from gluon_madapt.runs.networks import load_segmenter, new_discriminators, new_segmenter
+from gluon_madapt.runs.networks import new_discriminators, new_segmenter
+from gluon_madapt.runs.trained import load_segmenter
 from gluon_madapt.stages import Run, make_proxies, retrain, train_adversarial, train_source
 from gluon_madapt.stages.adversarial import AdversarialStep
 from gluon_madapt.training.checkpoint import parameter_values
