@@ -7,8 +7,8 @@ import zipfile
 
 import numpy as np
 import pytest
+from interrupted import assert_same
 from small_experiments import small_experiment
-from test_resume import assert_same
 
 from gluon_madapt.errors import UserError
 from gluon_madapt.stages import Run, train_adversarial, train_source

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import ROOT
+from interrupted import assert_same
 from small_experiments import CONFIG, run_stages, small_settings
-from test_resume import assert_same
 
 from gluon_madapt.files.json_files import read_log
 from gluon_madapt.run_layout import STAGE_TOOLS

@@ -10,10 +10,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from conftest import ROOT, opened
+from interrupted import assert_same
 from mxnet import nd
 from PIL import Image
 from small_experiments import CONFIG, small_experiment, small_settings
-from test_resume import assert_same
 
 from gluon_madapt.data import Loader
 from gluon_madapt.errors import FailureError, UserError

@@ -7,11 +7,11 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
 from conftest import ROOT
+from interrupted import assert_same, interrupted_in_iteration_4
 from small_experiments import CONFIG, small_experiment, small_settings
 
 from gluon_madapt.config import load_experiment
@@ -33,32 +33,6 @@ def finished(tiny_world, tmp_path_factory):
     for stage in (train_source, train_adversarial, make_proxies, retrain):
         stage(Run(experiment, folder))
     return folder, experiment
-
-
-def assert_same(first, second):
-    one, two = read_checkpoint(first).arrays, read_checkpoint(second).arrays
-    assert one.keys() == two.keys()
-    assert [key for key in one if one[key].tobytes() != two[key].tobytes()] == []
-
-
-class InterruptedTrainingError(Exception):
-    pass
-
-
-@contextmanager
-def interrupted_in_iteration_4():
-    """End a training with an error after three iterations, of which two are in its checkpoint."""
-    recorded, record = [], Loop.record
-
-    def failing(self, *rates, **losses):
-        if len(recorded) == 3:
-            raise InterruptedTrainingError
-        recorded.append(losses)
-        record(self, *rates, **losses)
-
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(InterruptedTrainingError):
-        patch.setattr(Loop, "record", failing)
-        yield
 
 
 @pytest.mark.parametrize("stage", sorted(STAGES))

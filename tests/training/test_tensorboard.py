@@ -9,8 +9,8 @@ import sys
 import numpy as np
 import pytest
 from conftest import ROOT
+from interrupted import interrupted_in_iteration_4
 from small_experiments import CONFIG, small_experiment
-from test_resume import interrupted_in_iteration_4
 
 from gluon_madapt.cli.command import experiment_parser
 from gluon_madapt.errors import UserError
