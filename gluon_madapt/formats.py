@@ -5,7 +5,7 @@ from typing import Iterable, Mapping, Optional, Sequence
 
 from gluon_madapt.labels import class_set
 
-NOT_RUN = "not run"
+NOT_RUN, NONE = "not run", "–"
 _NAMES_13 = tuple(class_set(16).names[train_id] for train_id in class_set(16).subset_13)
 
 
@@ -38,6 +38,18 @@ def mean_and_deviation(values: Sequence[float], of: int) -> str:
         return NOT_RUN
     text = f"{statistics.mean(values):.1f}" + (f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else "")
     return text if len(values) == of else f"{text} ({len(values)} of {of} seeds)"
+
+
+def percent(value: Optional[float]) -> str:
+    """Return a number in percent with one decimal: "36.2"."""
+    return NONE if value is None else f"{value:.1f}"
+
+
+def difference(values: Sequence[float]) -> str:
+    """Return the mean of differences with its sign, "+1.4 ± 0.3", and its deviation if there are two or more."""
+    if not values:
+        return NONE
+    return f"{statistics.mean(values):+.1f}" + (f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else "")
 
 
 def images_per_second(rate: float) -> str:

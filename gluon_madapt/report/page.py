@@ -8,22 +8,20 @@ from markupsafe import Markup
 
 from gluon_madapt.names import printable
 from gluon_madapt.report.run_section import RunSection
-from gluon_madapt.report.table_view import TableView
 from gluon_madapt.report.versions import versions_here
+from gluon_madapt.reproduction.layout import Layout
 
 _TEMPLATES = Path(__file__).with_name("templates")
 
 
-def page(
-    title: str, tables: Sequence[TableView], runs: Sequence[RunSection], problems: Sequence[str], album: str
-) -> str:
+def page(title: str, tables: Sequence[Layout], runs: Sequence[RunSection], problems: Sequence[str], album: str) -> str:
     """Return the page; every text that comes from data is escaped.
 
     Parameters
     ----------
     title : str
         Its heading.
-    tables : sequence of TableView
+    tables : sequence of Layout
         The tables of the paper that were reproduced.
     runs : sequence of RunSection
         The experiments.

@@ -1,18 +1,19 @@
 """What lies in a run folder, as far as it can be read; what cannot is said in a line, and the rest is shown."""
 
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, TypeVar
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, TypeVar, Union
 
 from gluon_madapt.config import load_experiment
 from gluon_madapt.errors import UserError
 from gluon_madapt.files.json_files import read_json, read_log, read_settings
+from gluon_madapt.files.records import read_record
 from gluon_madapt.names import printable
-from gluon_madapt.report.stored import Metrics, ProxyRecord, read_stored
+from gluon_madapt.report.stored import Metrics, ProxyRecord
 from gluon_madapt.run_layout import CHECKPOINT, CONFIG, INPUTS, LOG, METRICS, PROXY_RECORD, STAGES, TRAININGS
 from gluon_madapt.runs.run import Run
 from gluon_madapt.training.checkpoint import read_meta
 
-_Value = TypeVar("_Value")
+_Value, _Other = TypeVar("_Value"), TypeVar("_Other")
 
 
 class StageFacts(NamedTuple):
@@ -63,12 +64,12 @@ class RunFacts(NamedTuple):
     proxies: Optional[ProxyRecord]
     problems: List[str]
 
-    def attempt(self, read: Callable[[], _Value], otherwise: _Value) -> _Value:
+    def attempt(self, read: Callable[[], _Value], otherwise: _Other) -> Union[_Value, _Other]:
         """Return what can be read, or else note why it cannot."""
         return attempt(self.problems, read, otherwise)
 
 
-def attempt(problems: List[str], read: Callable[[], _Value], otherwise: _Value) -> _Value:
+def attempt(problems: List[str], read: Callable[[], _Value], otherwise: _Other) -> Union[_Value, _Other]:
     """Return what ``read`` does; where it ends with a `UserError`, note that, once, and return ``otherwise``."""
     try:
         return read()
@@ -113,7 +114,7 @@ def _stage_facts(run: Run, stage: str, problems: List[str]) -> StageFacts:
         folder,
         begun=any(path.exists() for path in (metrics, inputs, config, folder / CHECKPOINT)),
         finished=metrics.exists(),
-        metrics=attempt(problems, lambda: read_stored(metrics, Metrics), Metrics()) if metrics.exists() else Metrics(),
+        metrics=attempt(problems, lambda: read_record(metrics, Metrics), Metrics()) if metrics.exists() else Metrics(),
         inputs=attempt(problems, lambda: read_json(inputs), {}) if inputs.exists() else {},
         settings=attempt(problems, lambda: read_settings(config), {}) if config.exists() else {},
         log=attempt(problems, lambda: read_log(folder / LOG), []) if stage in TRAININGS else [],
@@ -126,7 +127,7 @@ def _stage_facts(run: Run, stage: str, problems: List[str]) -> StageFacts:
 
 
 def _proxies_of(run: Run, path: Path) -> ProxyRecord:
-    record, names = read_stored(path, ProxyRecord), list(run.classes.names)
+    record, names = read_record(path, ProxyRecord), list(run.classes.names)
     if not list(record.t2) == list(record.pixels_focused_by_class) == list(record.pixels_kept_by_class) == names:
         raise UserError(f"{path}: is of other classes than this experiment's: expected {', '.join(names)}")
     return record

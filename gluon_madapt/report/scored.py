@@ -6,9 +6,10 @@ from typing import List, NamedTuple, Optional
 from gluon_madapt.data import is_same
 from gluon_madapt.errors import UserError
 from gluon_madapt.evaluation.protocol import in_words
+from gluon_madapt.files.records import read_record
 from gluon_madapt.formats import over_fewer
 from gluon_madapt.report.run_facts import RunFacts, StageFacts
-from gluon_madapt.report.stored import ScoreFile, Scores, read_stored
+from gluon_madapt.report.stored import ScoreFile, Scores
 from gluon_madapt.reproduction.plan import Step
 from gluon_madapt.reproduction.reuse import fingerprint_of, scores_of
 from gluon_madapt.run_layout import METRICS
@@ -73,7 +74,7 @@ def _is_of_this_val(facts: RunFacts, one: StageFacts) -> bool:
 
 
 def _stored(facts: RunFacts, path: Path) -> Scored:
-    stored = read_stored(path, ScoreFile)
+    stored = read_record(path, ScoreFile)
     protocol = stored.protocol
     if protocol.stage not in facts.stages:
         raise UserError(f"{path}: is of stage {protocol.stage}: expected one of {', '.join(facts.stages)}")

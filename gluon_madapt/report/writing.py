@@ -1,18 +1,20 @@
 """Writing a report: of a run folder, or of a table and the runs behind it."""
 
 import logging
+from functools import partial
 from pathlib import Path
 from typing import List, NamedTuple, Optional, Sequence
 
 from gluon_madapt.errors import UserError
 from gluon_madapt.files.json_files import write_text
+from gluon_madapt.files.records import read_record
 from gluon_madapt.report.album import Album
 from gluon_madapt.report.examples import check_wanted
 from gluon_madapt.report.page import page
 from gluon_madapt.report.run_facts import attempt, holds_a_stage, stored_run
 from gluon_madapt.report.run_section import RunSection, run_section
-from gluon_madapt.report.stored import TableFile, read_stored
-from gluon_madapt.report.table_view import TableView, table_view
+from gluon_madapt.reproduction.layout import layout_of
+from gluon_madapt.reproduction.results import Table
 from gluon_madapt.reproduction.table import Reproduction
 from gluon_madapt.runs.ownership import refuse_other_page
 from gluon_madapt.runs.run import Run
@@ -62,14 +64,14 @@ def write_report(
     album = Album(out.with_suffix(""))
     if wanted:
         check_wanted(groups[0].runs[0], wanted)
-    read = [attempt(problems, lambda path=path: read_stored(path, TableFile), None) for path in tables]
-    views: List[TableView] = [table_view(one) for one in read if one]
+    read = [attempt(problems, partial(read_record, path, Table), None) for path in tables]
+    layouts = [layout_of(table) for table in read if table]
     sections: List[RunSection] = []
     for group in groups:
         for part in (group, *_further_rounds(group)):
             prefix = "" if not sections else f"{_file_name(part.title)}-"
             sections.append(run_section(part.title, part.runs, album.below(prefix), wanted))
-    write_text(out, page(title, views, sections, problems, str(album.folder)))
+    write_text(out, page(title, layouts, sections, problems, str(album.folder)))
     for line in [*problems, *(line for section in sections for line in section.problems)]:
         _log.warning("report: %s", line)
     return out

@@ -19,7 +19,7 @@ from gluon_madapt.proxies import compute_thresholds, label_image
 from gluon_madapt.proxy_maps.cache import StoredMaps
 from gluon_madapt.proxy_maps.scored_maps import scored_blocks
 from gluon_madapt.reproduction.plan import Plan, Step
-from gluon_madapt.reproduction.reuse import DONE, REFUSED, TO_FINISH, TO_RUN, states_of
+from gluon_madapt.reproduction.reuse import DONE, REFUSED, TO_FINISH, TO_RUN, reuse_of
 from gluon_madapt.runs.input_sizes import image_count, input_size, own_size
 from gluon_madapt.runs.networks import new_discriminators, new_segmenter
 from gluon_madapt.runs.run import Run
@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 # Measured with as many images of the batch as together have about this many pixels, or one, to stay within memory.
 _PIXELS = 1 << 20
 _LEAST_SECONDS, _MOST_REPEATS = 1.0, 10
-_STATES = {DONE: "done, to reuse", TO_FINISH: "to finish, after {} iterations", TO_RUN: "to run", REFUSED: "in the way"}
+_KINDS = {DONE: "done, to reuse", TO_FINISH: "to finish, after {} iterations", TO_RUN: "to run", REFUSED: "in the way"}
 # Compiling is a small part of what takes longer than this.
 _LONG_SECONDS = 5.0
 
@@ -81,14 +81,14 @@ class Estimate:
         """Lay out what the plans come to: each step with its state and work, and the time that is left."""
         rows, total, unknown = [], 0.0, False
         for plan in plans:
-            states = states_of(plan)
+            reuse = reuse_of(plan)
             for step in plan.steps.values():
-                state = states[step.name]
-                seconds = 0.0 if state.kind == DONE else self.seconds(step, state.iterations)
+                found = reuse[step.name]
+                seconds = 0.0 if found.kind == DONE else self.seconds(step, found.iterations)
                 unknown |= seconds is None
                 total += seconds or 0.0
-                text = _STATES[state.kind].format(state.iterations)
-                rows.append((step.name, text, _work(step), "-" if state.kind == DONE else in_words(seconds)))
+                text = _KINDS[found.kind].format(found.iterations)
+                rows.append((step.name, text, _work(step), "-" if found.kind == DONE else in_words(seconds)))
         table = text_table(("step", "state", "work", "time on this machine"), rows)
         left = "and what is not known" * unknown
         note = "(without reading files, and without scores along the way)"

@@ -62,6 +62,11 @@ class Step(NamedTuple):
     multi_scale: bool = False
     after: Tuple[str, ...] = ()
 
+    @property
+    def folder(self) -> Path:
+        """The run folder that holds the stage or the scores."""
+        return self.scores.parent.parent if self.scores else self.run.folder
+
 
 class Plan:
     """The steps for some rows, each step once.
@@ -175,7 +180,9 @@ class Plan:
         if name in self.steps:
             return name
         needs = tuple(self._add_stage(home, *one) for one in _before(stage, number))
-        run, arguments, after = self._run(home, number), [], ()
+        run = self._run(home, number)
+        arguments: List[str] = []
+        after: Tuple[str, ...] = ()
         if home and number == 1:
             start = {"adversarial": "source", "proxies": "adversarial"}.get(stage)
             if stage == "retrain" and run.experiment.retrain.init == "source":

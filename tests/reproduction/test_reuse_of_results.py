@@ -21,7 +21,7 @@ from gluon_madapt.report.run_facts import facts_of
 from gluon_madapt.report.scored import scores_in
 from gluon_madapt.report.threshold_figure import draw_thresholds
 from gluon_madapt.reproduction.plan import Plan, Step
-from gluon_madapt.reproduction.reuse import DONE, REFUSED, TO_RUN, forget_images, scores_of, states_of
+from gluon_madapt.reproduction.reuse import DONE, REFUSED, TO_RUN, forget_images, reuse_of, scores_of
 from gluon_madapt.reproduction.rows import rows_of
 from gluon_madapt.runs.networks import load_any_segmenter
 from gluon_madapt.stages import Run
@@ -74,7 +74,7 @@ def test_a_row_of_a_table_is_of_what_is_there_now(scored, world, altered, kind):
     if altered:
         alter(world / altered)
     plan, step = plan_of(world, scored)
-    states = states_of(plan)
+    states = reuse_of(plan)
     found = {states[name].kind for name in (*step.needs, step.name)}
     assert kind in found
     assert found <= {DONE, kind, TO_RUN}
@@ -83,15 +83,15 @@ def test_a_row_of_a_table_is_of_what_is_there_now(scored, world, altered, kind):
 
 def test_it_is_looked_again_each_time(scored, world):
     plan, step = plan_of(world, scored)
-    assert states_of(plan)[step.name].kind == DONE
+    assert reuse_of(plan)[step.name].kind == DONE
     alter(world / VAL_LABELS)
-    assert states_of(plan)[step.name].kind == TO_RUN
+    assert reuse_of(plan)[step.name].kind == TO_RUN
 
 
 def test_a_plan_of_what_is_not_begun_reads_no_image(world, tmp_path, monkeypatch):
     monkeypatch.setattr(contents, "_digest", None)
     plan, step = plan_of(world, tmp_path / "nothing")
-    assert {state.kind for state in states_of(plan).values()} == {TO_RUN}
+    assert {state.kind for state in reuse_of(plan).values()} == {TO_RUN}
 
 
 def test_a_row_of_other_weights_is_refused(scored, world):
@@ -99,7 +99,7 @@ def test_a_row_of_other_weights_is_refused(scored, world):
     inputs = json.loads(path.read_text())
     path.write_text(json.dumps(dict(inputs, weights="0" * 64)))
     plan, step = plan_of(world, scored)
-    state = states_of(plan)[step.needs[0]]
+    state = reuse_of(plan)[step.needs[0]]
     assert state.kind == REFUSED
     assert "made from.weights was 000" in state.why
 
