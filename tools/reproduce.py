@@ -47,7 +47,7 @@ def parse(arguments):
 
 def main(arguments):
     options = parse(arguments)
-    from gluon_madapt.report.writing import REPORT, report_of_tables  # noqa: PLC0415 - MXNet takes seconds to import
+    from gluon_madapt.report.page import REPORT, report_of_tables  # noqa: PLC0415 - MXNet takes seconds to import
     from gluon_madapt.reproduction.estimate import Estimate  # noqa: PLC0415
     from gluon_madapt.reproduction.layout import markdown, write_table  # noqa: PLC0415
     from gluon_madapt.reproduction.rows import CONFIGS  # noqa: PLC0415

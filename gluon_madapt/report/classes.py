@@ -5,9 +5,9 @@ from typing import List, NamedTuple, Optional, Sequence
 
 from gluon_madapt.formats import over_fewer
 from gluon_madapt.labels import ClassSet
-from gluon_madapt.report.album import Album, Picture
-from gluon_madapt.report.bars import ClassPixels, ClassScores, draw_coverage, draw_iou
-from gluon_madapt.report.run_facts import RunFacts
+from gluon_madapt.report.charts import ClassPixels, ClassScores, draw_coverage, draw_iou
+from gluon_madapt.report.facts import RunFacts
+from gluon_madapt.report.figure_files import Figure, FigureFolder
 from gluon_madapt.report.scored import Scored, before_and_after
 from gluon_madapt.report.stored import ProxyRecord, Scores
 
@@ -45,11 +45,18 @@ class CoverageRow(NamedTuple):
     unseen: bool
 
 
-class Classwise(NamedTuple):
-    """Rows and their picture."""
+class IouByClass(NamedTuple):
+    """The IoU of every class, and the figure of it."""
 
-    rows: Sequence[NamedTuple]
-    picture: Picture
+    rows: Sequence[IouRow]
+    figure: Figure
+
+
+class Coverage(NamedTuple):
+    """The proxies of every class, and the figure of them."""
+
+    rows: Sequence[CoverageRow]
+    figure: Figure
 
 
 def legend_of(classes: ClassSet) -> List[Named]:
@@ -58,7 +65,7 @@ def legend_of(classes: ClassSet) -> List[Named]:
     return [Named(number, name, "#{:02x}{:02x}{:02x}".format(*colour)) for number, (name, colour) in enumerate(named)]
 
 
-def iou_by_class(scored: Sequence[Sequence[Scored]], classes: ClassSet, album: Album) -> Optional[Classwise]:
+def iou_by_class(scored: Sequence[Sequence[Scored]], classes: ClassSet, figures: FigureFolder) -> Optional[IouByClass]:
     """Return the IoU of every class before and after, means over the seeds; None where nothing was scored."""
     sides = [[before_and_after(one, stage) for one in scored] for stage in ("source", "retrain")]
     before, after = ([one.scores for one in side if one] for side in sides)
@@ -72,10 +79,10 @@ def iou_by_class(scored: Sequence[Sequence[Scored]], classes: ClassSet, album: A
     if classes.subset_13:
         rows.append(_mean_row("mIoU* (13 classes)", "miou13", before, after))
     alt = f"Bars of the IoU of {len(found)} classes before and after adaptation; the table beside has the numbers."
-    return Classwise(rows, album.add("iou", draw_iou(found), alt))
+    return IouByClass(rows, figures.add("iou", draw_iou(found), alt))
 
 
-def coverage_by_class(facts: RunFacts, album: Album) -> Optional[Classwise]:
+def coverage_by_class(facts: RunFacts, figures: FigureFolder) -> Optional[Coverage]:
     """Return how many pixels of every class got a proxy; None where there are no proxies."""
     record, names = facts.proxies, facts.run.classes.names
     if record is None:
@@ -88,7 +95,7 @@ def coverage_by_class(facts: RunFacts, album: Album) -> Optional[Classwise]:
     alt = (
         f"Bars of the pixels of {len(names)} classes that were looked at and that got a proxy; the table has them too."
     )
-    return Classwise(rows, album.add("proxies", draw_coverage(pixels), alt))
+    return Coverage(rows, figures.add("proxies", draw_coverage(pixels), alt))
 
 
 def _iou_row(number: Optional[int], one: ClassScores) -> IouRow:

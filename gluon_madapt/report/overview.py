@@ -5,7 +5,7 @@ from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 from gluon_madapt.formats import over_fewer
 from gluon_madapt.report.examples import Segmented
-from gluon_madapt.report.run_facts import RunFacts, StageFacts
+from gluon_madapt.report.facts import RunFacts, StageFacts
 from gluon_madapt.report.scored import Scored, before_and_after, scoring_command
 from gluon_madapt.run_layout import TRAININGS
 

@@ -6,7 +6,7 @@ from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 
 import yaml
 
-from gluon_madapt.report.run_facts import RunFacts
+from gluon_madapt.report.facts import RunFacts
 from gluon_madapt.system.provenance import code_version
 
 _PACKAGES = ("mxnet", "mxnet-cu112", "gluoncv", "numpy", "opencv-python", "Pillow", "numba", "matplotlib")

@@ -45,7 +45,7 @@ class Estimate:
     Reading files is left out, and so is what a device gains from a larger batch than fits the measurement.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._measured: Dict[str, float] = {}
 
     def seconds(self, step: Step, iterations_done: int = 0) -> Optional[float]:
@@ -53,8 +53,8 @@ class Estimate:
         run, experiment = step.run.anywhere(), step.run.experiment
         if step.scores:
             protocol = protocol_of(run, step.stage, step.multi_scale)
-            key = ("score", protocol["short_side"], experiment.data.val)
-            each = self._once(run, key, lambda: _scoring(run, protocol["short_side"]))
+            scoring = ("score", protocol["short_side"], experiment.data.val)
+            each = self._once(run, scoring, lambda: _scoring(run, protocol["short_side"]))
             # What the network does grows with the number of pixels that it sees.
             return _times(
                 each * sum(s * s for s in protocol["scales"]) * (1 + protocol["mirror"]), image_count(run, "val")
@@ -68,6 +68,7 @@ class Estimate:
                 each += self._once(run, ("thresholds and labels", *where), lambda: _selection(run, alone=True))
             return _times(each, image_count(run, "target"))
         settings = getattr(experiment, step.stage)
+        key: Tuple[object, ...]
         if step.stage == "adversarial":
             inputs = (settings.source_input, settings.target_input)
             key = (settings.batch_size, *inputs, settings.discriminators, run.number > 1)

@@ -186,8 +186,8 @@ def _published(row: TableRow, key: str) -> str:
 
 
 def _difference(row: TableRow, key: str) -> str:
-    mean, published = row.mean(key), row.published.number(key) if row.published else None
-    return NONE if mean is None or published is None else difference([mean - published])
+    missed = _minus(row.mean(key), row.published.number(key) if row.published else None)
+    return NONE if missed is None else difference([missed])
 
 
 def _gain(other: TableRow, row: TableRow, key: str = "miou") -> str:
@@ -234,7 +234,7 @@ def _records(row: TableRow, compared: bool, others: Dict[str, TableRow]) -> List
     records = []
     for result in row.results:
         scores = result.scores
-        record = {
+        record: Dict[str, Any] = {
             "row": row.row,
             "experiment": row.experiment,
             "encoder": row.encoder,
@@ -247,18 +247,21 @@ def _records(row: TableRow, compared: bool, others: Dict[str, TableRow]) -> List
         for key in _keys(row, scores):
             ours = scores.number(key) if scores else None
             papers = row.published.number(key) if row.published else None
-            known = compared and ours is not None and papers is not None
             record[f"{key} reproduced"], record[f"{key} published"] = ours, papers
-            record[f"{key} difference"] = ours - papers if known else None
+            record[f"{key} difference"] = None if not compared else _minus(ours, papers)
             for title, other in others.items():
                 before = None if other is row else other.by_seed(key).get(result.seed)
-                record[f"{key} {title}"] = None if ours is None or before is None else ours - before
+                record[f"{key} {title}"] = _minus(ours, before)
             if key in MEANS and scores and over_fewer([scores.iou], key):
                 record[f"{key} is"] = over_fewer([scores.iou], key).strip()
         if row.published and not compared:
             record["published is"] = ORDER_ALONE
         records.append(record)
     return records
+
+
+def _minus(after: Optional[float], before: Optional[float]) -> Optional[float]:
+    return None if after is None or before is None else after - before
 
 
 def _keys(row: TableRow, scores: Optional[RowScores]) -> List[str]:

@@ -89,7 +89,14 @@ class Reproduction:
         if len(set(self.folders)) < len(self.folders):
             raise UserError(f"{self.folders[-1]}: would hold two experiments of one name: give each a name of its own")
 
-    def _open(self, config: Path, place: Path, seed, seeds, wanted) -> _Experiment:
+    def _open(
+        self,
+        config: Path,
+        place: Path,
+        seed: Optional[int],
+        seeds: Optional[Sequence[int]],
+        wanted: Optional[Sequence[str]],
+    ) -> _Experiment:
         experiment = load_experiment(config, self._overrides, seed)
         rows = rows_of(self._table, experiment, self._beyond)
         chosen = _chosen(rows, wanted)
@@ -104,10 +111,10 @@ class Reproduction:
             folder = place if seeds is None else place / f"seed-{number}"
             label = f"{experiment.name}, seed {experiment.seed if number is None else number}: " * self._several
             where = (folder, label, self._tensorboard)
-            plans = [Plan(self._root, config, self._overrides, number, *where) for _ in range(2)]
+            wanted_plan, everything = (Plan(self._root, config, self._overrides, number, *where) for _ in range(2))
             for row in chosen:
-                self._titles[plans[0].add(row).name] = label + row.text
-            one.seeds.append(_Seed(*plans, [plans[1].add(row) for row in rows]))
+                self._titles[wanted_plan.add(row).name] = label + row.text
+            one.seeds.append(_Seed(wanted_plan, everything, [everything.add(row) for row in rows]))
         return one
 
     @property
@@ -133,7 +140,7 @@ class Reproduction:
                         experiment=one.name,
                         encoder=one.encoder,
                         departures_from_the_paper=one.departures,
-                        published=row.published and Published.model_validate(row.published),
+                        published=None if row.published is None else Published.model_validate(row.published),
                         results=results,
                     )
                 )

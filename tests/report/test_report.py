@@ -14,9 +14,9 @@ from small_experiments import CONFIG, small_experiment
 
 from gluon_madapt.data.image_files import read_image
 from gluon_madapt.errors import UserError
-from gluon_madapt.report.run_facts import facts_of, stored_run
+from gluon_madapt.report.facts import facts_of, stored_run
+from gluon_madapt.report.page import report_of_folder
 from gluon_madapt.report.scored import scores_in
-from gluon_madapt.report.writing import report_of_folder
 from gluon_madapt.stages import Run, train_source
 
 TABLES = ROOT / "docs" / "results" / "mini-tables"

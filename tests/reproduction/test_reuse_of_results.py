@@ -15,9 +15,8 @@ from gluon_madapt.data import contents
 from gluon_madapt.evaluation.protocol import score_stage
 from gluon_madapt.files.hashing import sha256
 from gluon_madapt.files.json_files import write_json
-from gluon_madapt.report.freshness import outdated
-from gluon_madapt.report.gallery import thresholds_picture
-from gluon_madapt.report.run_facts import facts_of
+from gluon_madapt.report.facts import facts_of, outdated
+from gluon_madapt.report.figures import figure_of_thresholds
 from gluon_madapt.report.scored import scores_in
 from gluon_madapt.report.threshold_figure import draw_thresholds
 from gluon_madapt.reproduction.plan import Plan, Step
@@ -176,17 +175,17 @@ def test_a_picture_of_thresholds_is_of_the_proxies_that_are_there(folder, world)
     run = Run(small_experiment(world, SCORED, iterations=2), folder)
     drawn, record = draw_thresholds(run).path, folder / "proxies" / "proxies.json"
 
-    class Album:
+    class FigureFolder:
         folder = drawn.parent.parent / "album"
 
         def add(self, name, content, alt, dots):
             return content
 
-    assert thresholds_picture(facts(world, folder), Album()) == drawn.read_bytes()
+    assert figure_of_thresholds(facts(world, folder), FigureFolder()) == drawn.read_bytes()
     os.utime(record, None)
-    assert thresholds_picture(facts(world, folder), Album()) == drawn.read_bytes(), "as after copying"
+    assert figure_of_thresholds(facts(world, folder), FigureFolder()) == drawn.read_bytes(), "as after copying"
     values = json.loads(record.read_text())
     values["t2"] = {name: value / 2 for name, value in values["t2"].items()}
     record.write_text(json.dumps(values))
     os.utime(record, (0, 0))
-    assert thresholds_picture(facts(world, folder), Album()) != drawn.read_bytes()
+    assert figure_of_thresholds(facts(world, folder), FigureFolder()) != drawn.read_bytes()

@@ -14,7 +14,7 @@ from gluon_madapt.config import ConfigError, load_experiment
 from gluon_madapt.doctor import ERROR, examine
 from gluon_madapt.errors import UserError
 from gluon_madapt.proxy_maps.cache import MapCache, Shard, StoredMaps
-from gluon_madapt.report.writing import report_of_folder
+from gluon_madapt.report.page import report_of_folder
 from gluon_madapt.reproduction.plan import Plan
 from gluon_madapt.reproduction.results import write_table
 from gluon_madapt.reproduction.reuse import reuse_of

@@ -25,7 +25,7 @@ from gluon_madapt.files.json_files import read_json, read_log
 from gluon_madapt.prediction import Predictor
 from gluon_madapt.proxy_maps import network_pass
 from gluon_madapt.proxy_maps.cache import MapCache, Shard, StoredMaps
-from gluon_madapt.report.writing import report_of_folder
+from gluon_madapt.report.page import report_of_folder
 from gluon_madapt.reproduction.layout import write_table
 from gluon_madapt.reproduction.results import TableRow, table_of
 from gluon_madapt.stages import make_proxies, retrain, train_adversarial, train_source

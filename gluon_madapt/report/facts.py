@@ -1,19 +1,23 @@
-"""What lies in a run folder, as far as it can be read; what cannot is said in a line, and the rest is shown."""
+"""Reads what lies in a run folder; what cannot be read is said in a line, and the rest is shown."""
 
 from pathlib import Path
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, TypeVar, Union
 
 from gluon_madapt.config import load_experiment
+from gluon_madapt.data import is_same
+from gluon_madapt.data.fingerprints import difference
 from gluon_madapt.errors import UserError
 from gluon_madapt.files.json_files import read_json, read_log, read_settings
 from gluon_madapt.files.records import read_record
 from gluon_madapt.names import printable
 from gluon_madapt.report.stored import Metrics, ProxyRecord
+from gluon_madapt.reproduction.reuse import fingerprint_of, hash_of
 from gluon_madapt.run_layout import CHECKPOINT, CONFIG, INPUTS, LOG, METRICS, PROXY_RECORD, STAGES, TRAININGS
 from gluon_madapt.runs.run import Run
 from gluon_madapt.training.checkpoint import read_meta
 
-_Value, _Other = TypeVar("_Value"), TypeVar("_Other")
+_Value = TypeVar("_Value")
+_Other = TypeVar("_Other")
 
 
 class StageFacts(NamedTuple):
@@ -143,3 +147,37 @@ def _home(run: Run, stage: str) -> Path:
     except UserError:
         shared = False
     return above if shared else run.folder
+
+
+def outdated(facts: RunFacts) -> List[str]:
+    """Return a line for each stage that something else would be made of now; what is gone cannot be compared."""
+    lines = []
+    for stage, one in facts.stages.items():
+        if not one.inputs:
+            continue
+        now = _inputs_now(facts, stage)
+        known = [name for name in now if name in one.inputs and now[name] is not None]
+        differing = [name for name in known if not is_same(one.inputs[name], now[name])]
+        if differing:
+            reasons = {name: difference(one.inputs[name], now[name]) for name in differing}
+            words = ", ".join(name + f" ({why})" * bool(why) for name, why in reasons.items())
+            lines.append(f"{one.folder}: was made from something else than there is now: {words}")
+    return lines
+
+
+def _inputs_now(facts: RunFacts, stage: str) -> Dict[str, Optional[str]]:
+    """Return what is known of what a stage would be made of now."""
+    run, stages = facts.run, facts.stages
+    if stage == "source":
+        return {"images": fingerprint_of(run, "source")}
+    if stage == "adversarial":
+        images = {which: fingerprint_of(run, which) for which in ("source", "target")}
+        return dict(images, checkpoint=None if run.number > 1 else _hash(stages["source"].checkpoint))
+    target = fingerprint_of(run, "target", stages["proxies"].metrics.left_out)
+    if stage == "proxies":
+        return {"checkpoint": _hash(stages["adversarial"].checkpoint), "images": target}
+    return {"proxies": stages["proxies"].metrics.labels_sha256, "images": target}
+
+
+def _hash(path: Path) -> Optional[str]:
+    return hash_of(path) if path.is_file() else None
