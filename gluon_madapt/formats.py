@@ -40,6 +40,14 @@ def mean_and_deviation(values: Sequence[float], of: int) -> str:
     return text if len(values) == of else f"{text} ({len(values)} of {of} seeds)"
 
 
+def mean_of_known(values: Sequence[Optional[float]], absent: str = NONE) -> str:
+    """Return the mean of the numbers that there are, and their deviation; ``absent`` if all of them are None."""
+    known = [value for value in values if value is not None]
+    if known:
+        return mean_and_deviation(known, len(known))
+    return absent if values else NONE
+
+
 def percent(value: Optional[float]) -> str:
     """Return a number in percent with one decimal: "36.2"."""
     return NONE if value is None else f"{value:.1f}"
@@ -55,3 +63,14 @@ def difference(values: Sequence[float]) -> str:
 def images_per_second(rate: float) -> str:
     """Return a rate as text, in three digits."""
     return f"{rate:.0f} images/s" if rate >= 100 else f"{rate:#.3g} images/s"
+
+
+def duration(seconds: Optional[float]) -> str:
+    """Return a duration to two digits or so: "35 s", "12 min", "5.5 h", "31 days"."""
+    if seconds is None:
+        return "not known"
+    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            number = seconds / length
+            return f"{number:.0f} {unit}" if number >= 10 else f"{number:.1f} {unit}"  # noqa: PLR2004 - two digits
+    return f"{seconds:.0f} s"

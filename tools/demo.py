@@ -14,9 +14,9 @@ from gluon_madapt.errors import UserError
 from gluon_madapt.formats import over_fewer
 from gluon_madapt.miniworld import make_miniworld
 from gluon_madapt.report.page import REPORT, report_of_tables
-from gluon_madapt.reproduction.layout import write_table
 from gluon_madapt.reproduction.rows import ADAPTED, CONTROL_PROXIES, SOURCE_ONLY, rows_of
 from gluon_madapt.reproduction.table import Reproduction
+from gluon_madapt.reproduction.writing import write_table
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -49,9 +49,10 @@ def main(arguments):
     options = parse(arguments)
     from gluon_madapt.report.page import REPORT, report_of_tables  # noqa: PLC0415 - MXNet takes seconds to import
     from gluon_madapt.reproduction.estimate import Estimate  # noqa: PLC0415
-    from gluon_madapt.reproduction.layout import markdown, write_table  # noqa: PLC0415
+    from gluon_madapt.reproduction.layout import markdown  # noqa: PLC0415
     from gluon_madapt.reproduction.rows import CONFIGS  # noqa: PLC0415
     from gluon_madapt.reproduction.table import Reproduction  # noqa: PLC0415
+    from gluon_madapt.reproduction.writing import write_table  # noqa: PLC0415
     from gluon_madapt.runs.ownership import refuse_other_page  # noqa: PLC0415
 
     configs = options.configs or [ROOT / "configs" / f"{name}.yaml" for name in CONFIGS[options.table]]

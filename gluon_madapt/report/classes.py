@@ -1,9 +1,9 @@
-"""The classes of a run, in tables and bars: IoU before and after, and proxies."""
+"""Lays out the classes of a run in tables and bars: IoU before and after, and proxies."""
 
 import statistics
 from typing import List, NamedTuple, Optional, Sequence
 
-from gluon_madapt.formats import over_fewer
+from gluon_madapt.formats import NONE, difference, mean_of_known, over_fewer, percent
 from gluon_madapt.labels import ClassSet
 from gluon_madapt.report.charts import ClassPixels, ClassScores, draw_coverage, draw_iou
 from gluon_madapt.report.facts import RunFacts
@@ -100,8 +100,9 @@ def coverage_by_class(facts: RunFacts, figures: FigureFolder) -> Optional[Covera
 
 def _iou_row(number: Optional[int], one: ClassScores) -> IouRow:
     before, after = (_mean(side) for side in (one.before, one.after))
-    change = f"{after - before:+.1f}" if before is not None and after is not None else "–"
-    return IouRow(number, one.name, _percent(one.before, before), _percent(one.after, after), change)
+    change = difference([after - before]) if before is not None and after is not None else NONE
+    sides = [mean_of_known(side, "absent") for side in (one.before, one.after)]
+    return IouRow(number, one.name, sides[0], sides[1], change)
 
 
 def _mean_row(name: str, key: str, before: Sequence[Scores], after: Sequence[Scores]) -> IouRow:
@@ -115,13 +116,6 @@ def _mean(values: Sequence[Optional[float]]) -> Optional[float]:
     return statistics.mean(known) if known else None
 
 
-def _percent(values: Sequence[Optional[float]], mean: Optional[float]) -> str:
-    if mean is None:
-        return "absent" if values else "–"
-    known = [value for value in values if value is not None]
-    return f"{mean:.1f} ± {statistics.stdev(known):.1f}" if len(known) > 1 else f"{mean:.1f}"
-
-
 def _coverage_row(number: int, one: ClassPixels, record: ProxyRecord) -> CoverageRow:
     audited = record.audit and record.audit.get("proxies")
     found = audited.by_class.get(one.name) if audited else None
@@ -131,10 +125,10 @@ def _coverage_row(number: int, one: ClassPixels, record: ProxyRecord) -> Coverag
         one.name,
         f"{one.focused:,}",
         f"{one.kept:,}" if one.kept else "none",
-        f"{100 * one.kept / record.pixels_kept:.2f}" if record.pixels_kept else "–",
-        f"{t2:.3f}" if t2 is not None and one.focused else "–",
-        f"{100 * ties:.1f}" if ties >= 5e-4 else "",
-        f"{100 * found.accuracy:.1f}" if found and found.accuracy is not None else "",
+        f"{100 * one.kept / record.pixels_kept:.2f}" if record.pixels_kept else NONE,
+        f"{t2:.3f}" if t2 is not None and one.focused else NONE,
+        percent(100 * ties) if ties >= 5e-4 else "",
+        percent(100 * found.accuracy) if found and found.accuracy is not None else "",
         bool(one.focused and not one.kept),
         not one.focused,
     )

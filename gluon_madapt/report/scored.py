@@ -1,4 +1,4 @@
-"""The scores that there are of a run's models; none is computed here."""
+"""Reads the scores of a run's models; computes none."""
 
 from functools import partial
 from pathlib import Path
@@ -8,11 +8,11 @@ from gluon_madapt.data import is_same
 from gluon_madapt.errors import UserError
 from gluon_madapt.evaluation.protocol import in_words
 from gluon_madapt.files.records import read_record
-from gluon_madapt.formats import over_fewer
+from gluon_madapt.formats import over_fewer, percent
 from gluon_madapt.report.facts import RunFacts, StageFacts
 from gluon_madapt.report.stored import ScoreFile, Scores
-from gluon_madapt.reproduction.plan import Step
 from gluon_madapt.reproduction.reuse import fingerprint_of, scores_of
+from gluon_madapt.reproduction.steps import Step
 from gluon_madapt.run_layout import METRICS
 from gluon_madapt.runs.run import Run
 
@@ -34,7 +34,7 @@ class Scored(NamedTuple):
         """The mIoU as text, and over how many classes it is if not over all."""
         if self.scores.miou is None:
             return "no labelled pixel"
-        return f"{self.scores.miou:.1f}{over_fewer([self.scores.iou])}"
+        return percent(self.scores.miou) + over_fewer([self.scores.iou])
 
 
 def scores_in(facts: RunFacts) -> List[Scored]:

@@ -1,4 +1,4 @@
-"""How long the steps of a plan take on this machine, from iterations that are measured on it."""
+"""Estimates how long the steps of a plan take on this machine, from iterations measured on it."""
 
 import gc
 import json
@@ -13,13 +13,15 @@ from mxnet import nd
 from gluon_madapt.evaluation import predict_labels
 from gluon_madapt.evaluation.protocol import protocol_of
 from gluon_madapt.evaluation.tables import text_table
+from gluon_madapt.formats import duration
 from gluon_madapt.labels import IGNORE
 from gluon_madapt.models.image_sizes import refuse_size
 from gluon_madapt.proxies import compute_thresholds, label_image
 from gluon_madapt.proxy_maps.cache import StoredMaps
 from gluon_madapt.proxy_maps.scored_maps import scored_blocks
-from gluon_madapt.reproduction.plan import Plan, Step
+from gluon_madapt.reproduction.plan import Plan
 from gluon_madapt.reproduction.reuse import DONE, REFUSED, TO_FINISH, TO_RUN, reuse_of
+from gluon_madapt.reproduction.steps import Step
 from gluon_madapt.runs.input_sizes import image_count, input_size, own_size
 from gluon_madapt.runs.networks import new_discriminators, new_segmenter
 from gluon_madapt.runs.run import Run
@@ -79,7 +81,7 @@ class Estimate:
         return each * (settings.iterations - iterations_done)
 
     def describe(self, plans: Sequence[Plan]) -> str:
-        """Lay out what the plans come to: each step with its state and work, and the time that is left."""
+        """Lay out each step with its state and work, and the time that is left."""
         rows, total, unknown = [], 0.0, False
         for plan in plans:
             reuse = reuse_of(plan)
@@ -89,11 +91,11 @@ class Estimate:
                 unknown |= seconds is None
                 total += seconds or 0.0
                 text = _KINDS[found.kind].format(found.iterations)
-                rows.append((step.name, text, _work(step), "-" if found.kind == DONE else in_words(seconds)))
+                rows.append((step.name, text, _work(step), "-" if found.kind == DONE else duration(seconds)))
         table = text_table(("step", "state", "work", "time on this machine"), rows)
         left = "and what is not known" * unknown
         note = "(without reading files, and without scores along the way)"
-        return f"{table}\n\ntime left, one command after the other: {in_words(total)} {left}".rstrip() + f" {note}"
+        return f"{table}\n\ntime left, one command after the other: {duration(total)} {left}".rstrip() + f" {note}"
 
     def _once(self, run: Run, key: Tuple, measure: Callable[[], float]) -> float:
         name = json.dumps([len(run.classes), run.experiment.model.encoder, repr(key)])
@@ -102,17 +104,6 @@ class Estimate:
             self._measured[name] = measure()
             gc.collect()  # Gluon's blocks are cycles, which hold gigabytes until they are found
         return self._measured[name]
-
-
-def in_words(seconds: Optional[float]) -> str:
-    """Return a duration to two digits or so: "35 s", "12 min", "5.5 h", "31 days"."""
-    if seconds is None:
-        return "not known"
-    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            number = seconds / length
-            return f"{number:.0f} {unit}" if number >= 10 else f"{number:.1f} {unit}"  # noqa: PLR2004 - two digits
-    return f"{seconds:.0f} s"
 
 
 def _work(step: Step) -> str:

@@ -13,7 +13,8 @@ from gluon_madapt.data.contents import digests
 from gluon_madapt.errors import UserError
 from gluon_madapt.evaluation.protocol import protocol_of
 from gluon_madapt.files.json_files import read_json
-from gluon_madapt.reproduction.plan import Plan, Step
+from gluon_madapt.reproduction.plan import Plan
+from gluon_madapt.reproduction.steps import Step
 from gluon_madapt.run_layout import CHECKPOINT, METRICS
 from gluon_madapt.runs.manifest import has_manifest
 from gluon_madapt.runs.ownership import refuse_other_stage

@@ -7,10 +7,11 @@ from gluon_madapt.config import load_experiment
 from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.formats import over_fewer
 from gluon_madapt.reproduction.jobs import Job, run_jobs
-from gluon_madapt.reproduction.plan import Plan, Step
+from gluon_madapt.reproduction.plan import Plan
 from gluon_madapt.reproduction.results import Published, Result, RowScores, Table, TableRow, table_of
 from gluon_madapt.reproduction.reuse import DONE, REFUSED, forget_images, opened, reuse_of, scores_of
 from gluon_madapt.reproduction.rows import Row, departures, rows_of
+from gluon_madapt.reproduction.steps import Step
 from gluon_madapt.runs.run import Run
 
 

@@ -15,9 +15,10 @@ from gluon_madapt.evaluation.tables import score_table
 from gluon_madapt.formats import over_fewer
 from gluon_madapt.labels import class_set
 from gluon_madapt.report.curves import panels_of
-from gluon_madapt.reproduction.layout import layout_of, write_table
+from gluon_madapt.reproduction.layout import layout_of
 from gluon_madapt.reproduction.results import Table, TableRow, table_of
 from gluon_madapt.reproduction.rows import rows_of
+from gluon_madapt.reproduction.writing import write_table
 from gluon_madapt.training.event_file import scalars
 from gluon_madapt.training.meters import Meters
 

@@ -17,7 +17,7 @@ from gluon_madapt.report.figure_files import FigureFolder
 from gluon_madapt.report.page import report_of_folder
 from gluon_madapt.report.threshold_figure import draw_thresholds
 from gluon_madapt.reproduction.estimate import Estimate
-from gluon_madapt.reproduction.plan import Step
+from gluon_madapt.reproduction.steps import Step
 from gluon_madapt.stages import Run, train_source
 
 KEYS = [

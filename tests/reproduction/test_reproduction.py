@@ -14,12 +14,13 @@ from small_experiments import CONFIG, small_settings
 from gluon_madapt.config import load_experiment
 from gluon_madapt.files.records import read_record
 from gluon_madapt.formats import mean_and_deviation
-from gluon_madapt.reproduction.layout import markdown, write_table
+from gluon_madapt.reproduction.layout import markdown
 from gluon_madapt.reproduction.plan import Plan
 from gluon_madapt.reproduction.results import Table, TableRow, table_of
 from gluon_madapt.reproduction.reuse import reuse_of
 from gluon_madapt.reproduction.rows import ADAPTED, CONFIGS, CONTROL, SOURCE_ONLY, TITLES, rows_of
 from gluon_madapt.reproduction.table import Reproduction
+from gluon_madapt.reproduction.writing import write_table
 from gluon_madapt.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 
 FULL_SIZE = {name: ROOT / "configs" / f"{name}.yaml" for names in CONFIGS.values() for name in names}

@@ -19,9 +19,10 @@ from gluon_madapt.report.facts import facts_of, outdated
 from gluon_madapt.report.figures import figure_of_thresholds
 from gluon_madapt.report.scored import scores_in
 from gluon_madapt.report.threshold_figure import draw_thresholds
-from gluon_madapt.reproduction.plan import Plan, Step
+from gluon_madapt.reproduction.plan import Plan
 from gluon_madapt.reproduction.reuse import DONE, REFUSED, TO_RUN, forget_images, reuse_of, scores_of
 from gluon_madapt.reproduction.rows import rows_of
+from gluon_madapt.reproduction.steps import Step
 from gluon_madapt.runs.networks import load_any_segmenter
 from gluon_madapt.stages import Run
 

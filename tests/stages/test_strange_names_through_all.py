@@ -26,8 +26,8 @@ from gluon_madapt.prediction import Predictor
 from gluon_madapt.proxy_maps import network_pass
 from gluon_madapt.proxy_maps.cache import MapCache, Shard, StoredMaps
 from gluon_madapt.report.page import report_of_folder
-from gluon_madapt.reproduction.layout import write_table
 from gluon_madapt.reproduction.results import TableRow, table_of
+from gluon_madapt.reproduction.writing import write_table
 from gluon_madapt.stages import make_proxies, retrain, train_adversarial, train_source
 
 ALL = [text(name) for name in FILES.values()]
