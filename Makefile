@@ -32,6 +32,7 @@ test-all: setup lint
 lint: setup
 	@$(PYTHON_ENV) -m ruff check .
 	@$(PYTHON_ENV) -m ruff format --check .
+	@$(PYTHON_ENV) -m mypy
 
 # PyTorch is for the benchmarks alone, so it gets an environment of its own.
 bench:

@@ -5,7 +5,7 @@ from typing import Iterable, Mapping, Optional, Sequence
 
 from gluon_madapt.labels import class_set
 
-NOT_RUN = "not run"
+NOT_RUN, NONE = "not run", "–"
 _NAMES_13 = tuple(class_set(16).names[train_id] for train_id in class_set(16).subset_13)
 
 
@@ -40,6 +40,37 @@ def mean_and_deviation(values: Sequence[float], of: int) -> str:
     return text if len(values) == of else f"{text} ({len(values)} of {of} seeds)"
 
 
+def mean_of_known(values: Sequence[Optional[float]], absent: str = NONE) -> str:
+    """Return the mean of the numbers that there are, and their deviation; ``absent`` if all of them are None."""
+    known = [value for value in values if value is not None]
+    if known:
+        return mean_and_deviation(known, len(known))
+    return absent if values else NONE
+
+
+def percent(value: Optional[float]) -> str:
+    """Return a number in percent with one decimal: "36.2"."""
+    return NONE if value is None else f"{value:.1f}"
+
+
+def difference(values: Sequence[float]) -> str:
+    """Return the mean of differences with its sign, "+1.4 ± 0.3", and its deviation if there are two or more."""
+    if not values:
+        return NONE
+    return f"{statistics.mean(values):+.1f}" + (f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else "")
+
+
 def images_per_second(rate: float) -> str:
     """Return a rate as text, in three digits."""
     return f"{rate:.0f} images/s" if rate >= 100 else f"{rate:#.3g} images/s"
+
+
+def duration(seconds: Optional[float]) -> str:
+    """Return a duration to two digits or so: "35 s", "12 min", "5.5 h", "31 days"."""
+    if seconds is None:
+        return "not known"
+    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            number = seconds / length
+            return f"{number:.0f} {unit}" if number >= 10 else f"{number:.1f} {unit}"  # noqa: PLR2004 - two digits
+    return f"{seconds:.0f} s"

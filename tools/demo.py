@@ -13,10 +13,10 @@ from gluon_madapt.config import load_experiment
 from gluon_madapt.errors import UserError
 from gluon_madapt.formats import over_fewer
 from gluon_madapt.miniworld import make_miniworld
-from gluon_madapt.report.writing import REPORT, report_of_tables
-from gluon_madapt.reproduction.results import write_table
+from gluon_madapt.report.page import REPORT, report_of_tables
 from gluon_madapt.reproduction.rows import ADAPTED, CONTROL_PROXIES, SOURCE_ONLY, rows_of
 from gluon_madapt.reproduction.table import Reproduction
+from gluon_madapt.reproduction.writing import write_table
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -63,13 +63,14 @@ def main(arguments):
         raise UserError("; ".join(in_the_way))
     reproduction.run(2, lambda row, score: say(began, f"{row:<50} {score}"))
     command = shlex.join(["python", "tools/demo.py", *arguments])
-    lines = reproduction.lines()
-    table = write_table(3, lines, options.run_dir / "tables", command)
+    table = reproduction.results(command)
+    text = write_table(table, options.run_dir / "tables")
     tables = [options.run_dir / "tables" / "table-3.json"]
     page = report_of_tables(reproduction, tables, options.run_dir / REPORT, "The demo on the mini world")
-    print(f"\n{table}\nto look at: {page}\nruns: {options.run_dir}")
-    before, after = (mean(lines, text) for text in (SOURCE_ONLY, ADAPTED))
-    over = over_fewer(iou for text in (SOURCE_ONLY, ADAPTED) for iou in row_of(lines, text).ious("miou"))
+    print(f"\n{text}\nto look at: {page}\nruns: {options.run_dir}")
+    source, adapted = (next(row for row in table.rows if row.row == name) for name in (SOURCE_ONLY, ADAPTED))
+    before, after = (statistics.mean(row.values("miou")) for row in (source, adapted))
+    over = over_fewer(scores.iou for row in (source, adapted) for scores in row.scores)
     gain = f"source-only {before:.1f} mIoU -> adapted {after:.1f} mIoU (gain {after - before:.1f}{over and ','}{over})"
     print(f"demo: {gain} in {time.time() - began:.0f} s")
 
@@ -79,16 +80,6 @@ def roots(options):
     data = load_experiment(options.config).data
     trees = {"source": data.source, "target": data.target, "val": data.val}
     return [f"data.{which}.root={json.dumps(str(options.data / tree.dataset))}" for which, tree in trees.items()]
-
-
-def mean(lines, text):
-    """Return the mean mIoU of a row, in percent."""
-    return statistics.mean(row_of(lines, text).values("miou"))
-
-
-def row_of(lines, text):
-    (line,) = [line for line in lines if line.row.text == text]
-    return line
 
 
 def say(began, text):

@@ -47,11 +47,12 @@ def parse(arguments):
 
 def main(arguments):
     options = parse(arguments)
-    from gluon_madapt.report.writing import REPORT, report_of_tables  # noqa: PLC0415 - MXNet takes seconds to import
+    from gluon_madapt.report.page import REPORT, report_of_tables  # noqa: PLC0415 - MXNet takes seconds to import
     from gluon_madapt.reproduction.estimate import Estimate  # noqa: PLC0415
-    from gluon_madapt.reproduction.results import markdown, write_table  # noqa: PLC0415
+    from gluon_madapt.reproduction.layout import markdown  # noqa: PLC0415
     from gluon_madapt.reproduction.rows import CONFIGS  # noqa: PLC0415
     from gluon_madapt.reproduction.table import Reproduction  # noqa: PLC0415
+    from gluon_madapt.reproduction.writing import write_table  # noqa: PLC0415
     from gluon_madapt.runs.ownership import refuse_other_page  # noqa: PLC0415
 
     configs = options.configs or [ROOT / "configs" / f"{name}.yaml" for name in CONFIGS[options.table]]
@@ -69,7 +70,7 @@ def main(arguments):
     )
     command = shlex.join(["python", "tools/reproduce.py", *arguments])
     if options.dry_run:
-        describe(reproduction, Estimate(), markdown(options.table, reproduction.lines(), command))
+        describe(reproduction, Estimate(), markdown(reproduction.results(command)))
         return
     if options.fresh:
         reproduction.start_over()
@@ -81,7 +82,7 @@ def main(arguments):
     began = time.time()
 
     def write():
-        return write_table(options.table, reproduction.lines(), out, command)
+        return write_table(reproduction.results(command), out)
 
     def on_scored(row, score):
         seconds = round(time.time() - began)

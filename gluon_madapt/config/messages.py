@@ -2,10 +2,9 @@
 
 import difflib
 import json
-from typing import Any, List, Optional, Tuple, Type, Union, get_args
+from typing import Any, List, Mapping, Optional, Tuple, Type, Union, get_args
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from gluon_madapt.config.schema import Experiment
 from gluon_madapt.config.values import ONE_VALUE
@@ -59,12 +58,12 @@ def shown(value: Any) -> str:
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
 
 
-def _unknown_first(error: ValidationError) -> List[ErrorDetails]:
+def _unknown_first(error: ValidationError) -> List[Mapping[str, Any]]:
     # A misspelt key also leaves its right spelling missing: the cause comes before its effect.
     return sorted(error.errors(), key=lambda details: details["type"] != "extra_forbidden")
 
 
-def _explain(error: ErrorDetails) -> str:
+def _explain(error: Mapping[str, Any]) -> str:
     # What is in <> is no key: it tells which type of a value was looked for.
     location = tuple(part for part in error["loc"] if not str(part).startswith("<"))
     key = ".".join(map(str, location))

@@ -1,13 +1,13 @@
-"""The classes of a run, in tables and bars: IoU before and after, and proxies."""
+"""Lays out the classes of a run in tables and bars: IoU before and after, and proxies."""
 
 import statistics
 from typing import List, NamedTuple, Optional, Sequence
 
-from gluon_madapt.formats import over_fewer
+from gluon_madapt.formats import NONE, difference, mean_of_known, over_fewer, percent
 from gluon_madapt.labels import ClassSet
-from gluon_madapt.report.album import Album, Picture
-from gluon_madapt.report.bars import ClassPixels, ClassScores, draw_coverage, draw_iou
-from gluon_madapt.report.run_facts import RunFacts
+from gluon_madapt.report.charts import ClassPixels, ClassScores, draw_coverage, draw_iou
+from gluon_madapt.report.facts import RunFacts
+from gluon_madapt.report.figure_files import Figure, FigureFolder
 from gluon_madapt.report.scored import Scored, before_and_after
 from gluon_madapt.report.stored import ProxyRecord, Scores
 
@@ -45,11 +45,18 @@ class CoverageRow(NamedTuple):
     unseen: bool
 
 
-class Classwise(NamedTuple):
-    """Rows and their picture."""
+class IouByClass(NamedTuple):
+    """The IoU of every class, and the figure of it."""
 
-    rows: Sequence[NamedTuple]
-    picture: Picture
+    rows: Sequence[IouRow]
+    figure: Figure
+
+
+class Coverage(NamedTuple):
+    """The proxies of every class, and the figure of them."""
+
+    rows: Sequence[CoverageRow]
+    figure: Figure
 
 
 def legend_of(classes: ClassSet) -> List[Named]:
@@ -58,7 +65,7 @@ def legend_of(classes: ClassSet) -> List[Named]:
     return [Named(number, name, "#{:02x}{:02x}{:02x}".format(*colour)) for number, (name, colour) in enumerate(named)]
 
 
-def iou_by_class(scored: Sequence[Sequence[Scored]], classes: ClassSet, album: Album) -> Optional[Classwise]:
+def iou_by_class(scored: Sequence[Sequence[Scored]], classes: ClassSet, figures: FigureFolder) -> Optional[IouByClass]:
     """Return the IoU of every class before and after, means over the seeds; None where nothing was scored."""
     sides = [[before_and_after(one, stage) for one in scored] for stage in ("source", "retrain")]
     before, after = ([one.scores for one in side if one] for side in sides)
@@ -72,10 +79,10 @@ def iou_by_class(scored: Sequence[Sequence[Scored]], classes: ClassSet, album: A
     if classes.subset_13:
         rows.append(_mean_row("mIoU* (13 classes)", "miou13", before, after))
     alt = f"Bars of the IoU of {len(found)} classes before and after adaptation; the table beside has the numbers."
-    return Classwise(rows, album.add("iou", draw_iou(found), alt))
+    return IouByClass(rows, figures.add("iou", draw_iou(found), alt))
 
 
-def coverage_by_class(facts: RunFacts, album: Album) -> Optional[Classwise]:
+def coverage_by_class(facts: RunFacts, figures: FigureFolder) -> Optional[Coverage]:
     """Return how many pixels of every class got a proxy; None where there are no proxies."""
     record, names = facts.proxies, facts.run.classes.names
     if record is None:
@@ -88,13 +95,14 @@ def coverage_by_class(facts: RunFacts, album: Album) -> Optional[Classwise]:
     alt = (
         f"Bars of the pixels of {len(names)} classes that were looked at and that got a proxy; the table has them too."
     )
-    return Classwise(rows, album.add("proxies", draw_coverage(pixels), alt))
+    return Coverage(rows, figures.add("proxies", draw_coverage(pixels), alt))
 
 
 def _iou_row(number: Optional[int], one: ClassScores) -> IouRow:
     before, after = (_mean(side) for side in (one.before, one.after))
-    change = f"{after - before:+.1f}" if before is not None and after is not None else "–"
-    return IouRow(number, one.name, _percent(one.before, before), _percent(one.after, after), change)
+    change = difference([after - before]) if before is not None and after is not None else NONE
+    sides = [mean_of_known(side, "absent") for side in (one.before, one.after)]
+    return IouRow(number, one.name, sides[0], sides[1], change)
 
 
 def _mean_row(name: str, key: str, before: Sequence[Scores], after: Sequence[Scores]) -> IouRow:
@@ -108,13 +116,6 @@ def _mean(values: Sequence[Optional[float]]) -> Optional[float]:
     return statistics.mean(known) if known else None
 
 
-def _percent(values: Sequence[Optional[float]], mean: Optional[float]) -> str:
-    if mean is None:
-        return "absent" if values else "–"
-    known = [value for value in values if value is not None]
-    return f"{mean:.1f} ± {statistics.stdev(known):.1f}" if len(known) > 1 else f"{mean:.1f}"
-
-
 def _coverage_row(number: int, one: ClassPixels, record: ProxyRecord) -> CoverageRow:
     audited = record.audit and record.audit.get("proxies")
     found = audited.by_class.get(one.name) if audited else None
@@ -124,10 +125,10 @@ def _coverage_row(number: int, one: ClassPixels, record: ProxyRecord) -> Coverag
         one.name,
         f"{one.focused:,}",
         f"{one.kept:,}" if one.kept else "none",
-        f"{100 * one.kept / record.pixels_kept:.2f}" if record.pixels_kept else "–",
-        f"{t2:.3f}" if t2 is not None and one.focused else "–",
-        f"{100 * ties:.1f}" if ties >= 5e-4 else "",
-        f"{100 * found.accuracy:.1f}" if found and found.accuracy is not None else "",
+        f"{100 * one.kept / record.pixels_kept:.2f}" if record.pixels_kept else NONE,
+        f"{t2:.3f}" if t2 is not None and one.focused else NONE,
+        percent(100 * ties) if ties >= 5e-4 else "",
+        percent(100 * found.accuracy) if found and found.accuracy is not None else "",
         bool(one.focused and not one.kept),
         not one.focused,
     )

@@ -1,18 +1,24 @@
-"""Images to show, and what the networks make of them (P Fig. 5 and 6)."""
+"""Chooses images to show, and gathers what the networks make of them (P Fig. 5 and 6)."""
 
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from gluon_madapt.data import Dataset
+from gluon_madapt.data import Dataset, is_same
 from gluon_madapt.errors import UserError
 from gluon_madapt.evaluation import predict_labels
+from gluon_madapt.evaluation.adabn import under_current_name
+from gluon_madapt.files.hashing import sha256
+from gluon_madapt.files.json_files import read_json
 from gluon_madapt.labels import IGNORE
-from gluon_madapt.report.run_facts import RunFacts
-from gluon_madapt.report.threshold_figure import example_of, stored_maps
-from gluon_madapt.report.thresholds import Example
-from gluon_madapt.run_layout import CACHE
+from gluon_madapt.proxies import choose
+from gluon_madapt.proxy_maps.cache import MapCache
+from gluon_madapt.proxy_maps.network_pass import open_cache
+from gluon_madapt.proxy_maps.proxy_set import thresholds_of
+from gluon_madapt.proxy_maps.scored_maps import scored_blocks
+from gluon_madapt.report.facts import RunFacts
+from gluon_madapt.run_layout import CACHE, METRICS, PROXY_RECORD
 from gluon_madapt.runs.run import Run
 from gluon_madapt.runs.trained import load_any_segmenter
 
@@ -51,6 +57,30 @@ class Segmented(NamedTuple):
         """The share of pixels on which the models before and after agree."""
         maps = list(self.maps.values())
         return float((maps[0] == maps[-1]).mean()) if len(maps) > 1 else None
+
+
+class Example(NamedTuple):
+    """One image of a target set.
+
+    Attributes
+    ----------
+    image : np.ndarray
+        (H, W, 3) uint8 RGB.
+    confidence : np.ndarray
+        Its adversarial confidence, (H, W) float32.
+    without, proxies : np.ndarray
+        (H, W) uint8 train ids: what the classifier alone would label, and the proxy labels.
+    """
+
+    image: np.ndarray
+    confidence: np.ndarray
+    without: np.ndarray
+    proxies: np.ndarray
+
+    @property
+    def dropped(self) -> np.ndarray:
+        """Where the discriminators drop what the classifier alone would label, (H, W) bool."""
+        return (self.without != IGNORE) & (self.proxies == IGNORE)
 
 
 class Focused(NamedTuple):
@@ -121,6 +151,44 @@ def focused(facts: RunFacts, wanted: Sequence[str]) -> List[Focused]:
         Focused(target.samples[index].name, example_of(maps, target, record, index))
         for index in _chosen(target, wanted)
     ]
+
+
+def stored_maps(run: Run, cache: Optional[Path] = None) -> Tuple[Dict, MapCache, Dataset]:
+    """Return what proxies.json says, the maps that the proxies were made from, and their images.
+
+    Raises
+    ------
+    UserError
+        If there are no proxies, or no maps that are those that they were made from.
+    """
+    folder = run.folder / "proxies"
+    if not (folder / PROXY_RECORD).is_file():
+        raise UserError(
+            f"{folder / PROXY_RECORD}: missing, so there are no proxies yet: make them with {run.command('proxies')}"
+        )
+    record, target = read_json(folder / PROXY_RECORD), run.dataset("target", labelled=False)
+    if (folder / METRICS).is_file():
+        target = target.without(read_json(folder / METRICS).get("left_out", ()))
+    start = run.checkpoint_of("adversarial")
+    inputs = {"checkpoint": sha256(start), "images": target.fingerprint}
+    maps = open_cache(run, start, target, cache or run.folder / CACHE, inputs)
+    made_from = under_current_name(record.get("made_from", {}))
+    if not is_same(made_from, maps.made_from) or run.changes_of_inputs("proxies", inputs):
+        raise UserError(
+            f"{folder / PROXY_RECORD}: these proxies were made from something else than {maps.folder} would be now"
+        )
+    return record, maps, target
+
+
+def example_of(maps: MapCache, target: Dataset, record: Dict, index: int) -> Example:
+    """Return one image with what both criteria make of it."""
+    found, confidences, choices = thresholds_of(record), [], []
+    for _, probabilities, confidence in scored_blocks(maps.read(index)):
+        confidences.append(confidence)
+        choices.append(choose(probabilities, confidence, found))
+    without = [np.where(one.sure, one.best, IGNORE).astype(np.uint8) for one in choices]
+    proxies = [one.labels for one in choices]
+    return Example(target.image(index), *map(np.concatenate, (confidences, without, proxies)))
 
 
 def cache_of(facts: RunFacts) -> Path:

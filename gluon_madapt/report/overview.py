@@ -1,11 +1,11 @@
-"""How far a run is, what it gained, what it does not know, and the commands that would tell."""
+"""Says how far a run is, what it gained, what is not known, and which commands would tell."""
 
 import statistics
 from typing import List, NamedTuple, Optional, Sequence, Tuple
 
-from gluon_madapt.formats import over_fewer
+from gluon_madapt.formats import NONE, difference, images_per_second, mean_of_known, over_fewer, percent
 from gluon_madapt.report.examples import Segmented
-from gluon_madapt.report.run_facts import RunFacts, StageFacts
+from gluon_madapt.report.facts import RunFacts, StageFacts
 from gluon_madapt.report.scored import Scored, before_and_after, scoring_command
 from gluon_madapt.run_layout import TRAININGS
 
@@ -59,14 +59,14 @@ def headlines(
     found = [_mean(before, f"mIoU before: source only{overs[0]}"), _mean(after, f"mIoU after: adapted{overs[1]}")]
     gains = [b - a for a, b in zip(before, after) if a is not None and b is not None]
     if gains:
-        found.append(Headline(f"{statistics.mean(gains):+.1f}", f"points gained{overs[2]}"))
+        found.append(Headline(difference([statistics.mean(gains)]), f"points gained{overs[2]}"))
     shares = [100 * one.proxies.share_labelled for one in runs if one.proxies]
     if shares:
-        found.append(Headline(f"{statistics.mean(shares):.1f} %", "of all target pixels got a proxy label"))
+        found.append(Headline(f"{percent(statistics.mean(shares))} %", "of all target pixels got a proxy label"))
     agreements = [100 * one.agreement for one in shown if one.truth is None and one.agreement is not None]
     if agreements:
         text = "of the pixels in the images shown are the same before and after"
-        found.append(Headline(f"{statistics.mean(agreements):.1f} %", text))
+        found.append(Headline(f"{percent(statistics.mean(agreements))} %", text))
     return [one for one in found if one]
 
 
@@ -95,11 +95,9 @@ def _over(scored: Sequence[Sequence[Scored]], stages: Sequence[str]) -> str:
 
 
 def _mean(values: Sequence[Optional[float]], text: str) -> Optional[Headline]:
-    known = [value for value in values if value is not None]
-    if not known:
+    if all(value is None for value in values):
         return None
-    spread = f" ± {statistics.stdev(known):.1f}" if len(known) > 1 else ""
-    return Headline(f"{statistics.mean(known):.1f}{spread}", text)
+    return Headline(mean_of_known(values), text)
 
 
 def _state(one: StageFacts) -> str:
@@ -116,7 +114,7 @@ def _state(one: StageFacts) -> str:
 def _images(one: StageFacts) -> str:
     metrics = one.metrics
     if metrics.images is None:
-        return "–"
+        return NONE
     if metrics.source_images is not None:
         return f"{metrics.source_images:,} source, {metrics.images:,} target"
     return f"{metrics.images:,}"
@@ -125,7 +123,7 @@ def _images(one: StageFacts) -> str:
 def _time(one: StageFacts) -> str:
     metrics = one.metrics
     if metrics.seconds is None:
-        return "–"
+        return NONE
     minutes, seconds = divmod(round(metrics.seconds), 60)
     hours, minutes = divmod(minutes, 60)
     text = f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
@@ -136,8 +134,8 @@ def _time(one: StageFacts) -> str:
 def _rate(one: StageFacts) -> str:
     rates = [entry for entry in one.log if isinstance(entry.get("images_per_second"), (int, float))]
     if not rates:
-        return "–"
-    text, waited = f"{rates[-1]['images_per_second']:.1f} images/s", rates[-1].get("waiting_for_data")
+        return NONE
+    text, waited = images_per_second(rates[-1]["images_per_second"]), rates[-1].get("waiting_for_data")
     return f"{text}, {100 * waited:.0f} % waiting for data" if isinstance(waited, (int, float)) else text
 
 
@@ -146,5 +144,5 @@ def _left_out(one: StageFacts) -> str:
     replaced = sum(metrics.replaced.values()) + metrics.replaced_by_other_workers
     counts = {"replaced": replaced, "left out": len(metrics.left_out), "of unequal sizes": len(metrics.skipped)}
     if not one.finished and not replaced:
-        return "–"
+        return NONE
     return ", ".join(f"{count:,} {text}" for text, count in counts.items() if count) or "none"

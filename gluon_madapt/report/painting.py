@@ -1,12 +1,15 @@
-"""Maps as pictures that greyscale and colour-blind readers can tell apart: outlines, numbers and hatching."""
+"""Paints maps, and strips of them, that are read without colour: by outlines, numbers and hatching."""
 
-from typing import List, Optional, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from PIL import Image, ImageDraw, ImageFont
 
 from gluon_madapt.labels import IGNORE, ClassSet, colourize
+from gluon_madapt.report.charts import figure_of, png_of, wrapped
 
 _WIDTH = 640
 _FONT = 24
@@ -16,6 +19,10 @@ _MOST_NUMBERS = 40
 _HATCH_EVERY, _HATCH_WIDTH = 10, 2
 _HATCH = np.array((70, 70, 70), dtype=np.uint8)
 _EDGE = np.array((20, 20, 20), dtype=np.uint8)
+_INCHES_PER_COLUMN = 2.6
+_INCHES_PER_LEGEND_LINE = 0.2
+_LEGEND_COLUMNS = 7
+_SMALL_PRINT = 7
 
 
 def shown_size(height: int, width: int) -> Tuple[int, int]:
@@ -79,6 +86,41 @@ def paint_confidence(confidence: np.ndarray, t1: float) -> np.ndarray:
     return painted
 
 
+def strip_of(
+    columns: Sequence[str], rows: Sequence[Sequence[np.ndarray]], classes: ClassSet, hatched: str = ""
+) -> bytes:
+    """Return a PNG with a row per image.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        The heading of each column.
+    rows : sequence of sequence of np.ndarray
+        For each column a picture, (h, w, 3) uint8 RGB; None where there is none.
+    classes : ClassSet
+        For the legend.
+    hatched : str
+        What is hatched, if anything.
+    """
+    height, width = rows[0][0].shape[:2]
+    row_inches = _INCHES_PER_COLUMN * height / width
+    lines = -(-(len(classes) + 2) // _LEGEND_COLUMNS)
+    legend = _INCHES_PER_LEGEND_LINE * lines + 0.2
+    with figure_of(_INCHES_PER_COLUMN * len(columns), row_inches * len(rows) + 0.35 + legend) as figure:
+        grid = figure.subplots(len(rows), len(columns), squeeze=False)
+        for axes_row, pictures in zip(grid, rows):
+            for one, picture in zip(axes_row, pictures):
+                one.set_axis_off()
+                if picture is not None:
+                    one.imshow(picture, interpolation="nearest")
+        for one, heading in zip(grid[0], columns):
+            one.set_title(heading, fontsize=10, pad=4)
+        total = figure.get_figheight()
+        figure.subplots_adjust(0.004, legend / total, 0.996, 1 - 0.3 / total, wspace=0.03, hspace=0.05)
+        _draw_legend(figure, classes, hatched)
+        return png_of(figure)
+
+
 def _edges(values: np.ndarray) -> np.ndarray:
     """Return where a pixel differs from the one to its right or below, (H, W) bool."""
     edges = np.zeros(values.shape, dtype=bool)
@@ -103,3 +145,15 @@ def _numbered(labels: np.ndarray) -> List[Tuple[Tuple[int, int], int]]:
                 found.append((radius, (x - 1, y - 1), int(label)))
     found.sort(key=lambda one: -one[0])
     return [(place, label) for _, place, label in found[:_MOST_NUMBERS]]
+
+
+def _draw_legend(figure: Figure, classes: ClassSet, hatched: str) -> None:
+    named = enumerate(zip(classes.names, classes.palette))
+    patches = [
+        Patch(facecolor=colour / 255, edgecolor="black", linewidth=0.4, label=f"{number} {wrapped(name, 18)}")
+        for number, (name, colour) in named
+    ]
+    patches.append(Patch(facecolor="white", edgecolor="black", linewidth=0.4, label="no label"))
+    if hatched:
+        patches.append(Patch(facecolor="white", edgecolor="black", linewidth=0.4, hatch="/////", label=hatched))
+    figure.legend(handles=patches, loc="lower center", ncol=_LEGEND_COLUMNS, frameon=False, fontsize=_SMALL_PRINT)

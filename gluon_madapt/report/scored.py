@@ -1,16 +1,18 @@
-"""The scores that there are of a run's models; none is computed here."""
+"""Reads the scores of a run's models; computes none."""
 
+from functools import partial
 from pathlib import Path
-from typing import List, NamedTuple, Optional
+from typing import List, NamedTuple, Optional, Sequence
 
 from gluon_madapt.data import is_same
 from gluon_madapt.errors import UserError
 from gluon_madapt.evaluation.protocol import in_words
-from gluon_madapt.formats import over_fewer
-from gluon_madapt.report.run_facts import RunFacts, StageFacts
-from gluon_madapt.report.stored import ScoreFile, Scores, read_stored
-from gluon_madapt.reproduction.plan import Step
+from gluon_madapt.files.records import read_record
+from gluon_madapt.formats import over_fewer, percent
+from gluon_madapt.report.facts import RunFacts, StageFacts
+from gluon_madapt.report.stored import ScoreFile, Scores
 from gluon_madapt.reproduction.reuse import fingerprint_of, scores_of
+from gluon_madapt.reproduction.steps import Step
 from gluon_madapt.run_layout import METRICS
 from gluon_madapt.runs.run import Run
 
@@ -32,13 +34,13 @@ class Scored(NamedTuple):
         """The mIoU as text, and over how many classes it is if not over all."""
         if self.scores.miou is None:
             return "no labelled pixel"
-        return f"{self.scores.miou:.1f}{over_fewer([self.scores.iou])}"
+        return percent(self.scores.miou) + over_fewer([self.scores.iou])
 
 
 def scores_in(facts: RunFacts) -> List[Scored]:
     """Return all scores of a run: those of scores/ that are of its checkpoints, then those of the last iteration."""
     paths = sorted((facts.run.folder / "scores").glob("*.json"))
-    found = [facts.attempt(lambda path=path: _stored(facts, path), None) for path in paths]
+    found = [facts.attempt(partial(_stored, facts, path), None) for path in paths]
     scored = [one for one in found if one]
     for stage, one in facts.stages.items():
         if (
@@ -51,7 +53,7 @@ def scores_in(facts: RunFacts) -> List[Scored]:
     return sorted(scored, key=lambda one: list(facts.stages).index(one.stage))
 
 
-def before_and_after(scored: List[Scored], stage: str) -> Optional[Scored]:
+def before_and_after(scored: Sequence[Scored], stage: str) -> Optional[Scored]:
     """Return the single-scale scores of a stage."""
     return next((one for one in scored if one.stage == stage and one.comparable), None)
 
@@ -73,7 +75,7 @@ def _is_of_this_val(facts: RunFacts, one: StageFacts) -> bool:
 
 
 def _stored(facts: RunFacts, path: Path) -> Scored:
-    stored = read_stored(path, ScoreFile)
+    stored = read_record(path, ScoreFile)
     protocol = stored.protocol
     if protocol.stage not in facts.stages:
         raise UserError(f"{path}: is of stage {protocol.stage}: expected one of {', '.join(facts.stages)}")

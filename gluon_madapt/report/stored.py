@@ -1,27 +1,14 @@
-"""What the files of a run folder hold, checked: a damaged one is an error of one line, never half a page."""
+"""Describes the JSON files of a run folder, so that a damaged one is an error of one line, never half a page."""
 
-from pathlib import Path
-from typing import Any, Dict, List, Optional, Type, TypeVar
+from typing import Any, Dict, List, Optional
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, Field
 
-from gluon_madapt.errors import UserError
-from gluon_madapt.files.json_files import read_json
-
-
-class _Stored(BaseModel):
-    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
+from gluon_madapt.files.records import Record
+from gluon_madapt.reproduction.results import Scores
 
 
-class Scores(_Stored):
-    """IoU in percent; what `gluon_madapt.evaluation.scores.summary` returns."""
-
-    miou: Optional[float]
-    iou: Dict[str, Optional[float]]
-    miou13: Optional[float] = None
-
-
-class Protocol(_Stored):
+class Protocol(Record):
     """How a model was scored; `gluon_madapt.evaluation.protocol.protocol_of`."""
 
     stage: str
@@ -39,7 +26,7 @@ class ScoreFile(Scores):
     images: int
 
 
-class Metrics(_Stored):
+class Metrics(Record):
     """The metrics.json of a training, and of the proxies where its fields are theirs."""
 
     code: List[str] = []
@@ -58,14 +45,14 @@ class Metrics(_Stored):
     made_from: Dict[str, str] = {}
 
 
-class Ties(_Stored):
+class Ties(Record):
     """Shares of pixels at a threshold."""
 
     t1: float
     t2: Dict[str, float]
 
 
-class Accuracy(_Stored):
+class Accuracy(Record):
     """How many pixels of a group are right; None stands for no pixels."""
 
     pixels: int
@@ -78,7 +65,7 @@ class Group(Accuracy):
     by_class: Dict[str, Accuracy]
 
 
-class ProxyRecord(_Stored):
+class ProxyRecord(Record):
     """proxies.json."""
 
     images: int
@@ -94,81 +81,3 @@ class ProxyRecord(_Stored):
     share_labelled: float
     ties: Ties
     audit: Optional[Dict[str, Group]] = None
-
-
-class Spread(_Stored):
-    """A mean over seeds."""
-
-    mean: float
-    deviation: Optional[float] = None
-    seeds: int
-
-
-class TableResult(_Stored):
-    """A row of a table for one seed."""
-
-    seed: int
-    run_folder: str
-    scores: Optional[Scores] = None
-
-
-class Published(_Stored):
-    """What the paper prints of a row."""
-
-    miou: float
-    miou13: Optional[float] = None
-    iou: Dict[str, Optional[float]] = {}
-    backbone: str = ""
-
-
-class TableRow(_Stored):
-    """A row of a table."""
-
-    row: str
-    experiment: str
-    encoder: str
-    departures_from_the_paper: List[str] = []
-    published: Optional[Published] = None
-    reproduced: Dict[str, Spread]
-    results: List[TableResult]
-
-
-class Quoted(_Stored):
-    """A row that the paper quotes."""
-
-    method: str
-    reported_by: str
-    backbone: str
-    iou: List[Optional[float]]
-    miou: Optional[float] = None
-    miou13: Optional[float] = None
-
-
-class TableFile(_Stored):
-    """table-N.json."""
-
-    table: int
-    title: str
-    command: str
-    rows: List[TableRow]
-    quoted: List[Quoted] = []
-
-
-_Model = TypeVar("_Model", bound=_Stored)
-
-
-def read_stored(path: Path, model: Type[_Model]) -> _Model:
-    """Read a JSON file.
-
-    Raises
-    ------
-    UserError
-        If it cannot be read, or does not hold what it should.
-    """
-    values = read_json(path)
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise UserError(f"{path}: does not hold what it should ({key}: {first['msg']}): it is damaged") from None

@@ -1,28 +1,33 @@
-"""The picture of a run's thresholds, from its stored maps and its proxies.json."""
+"""Draws how the thresholds of proxy selection come about (P §2.3): the distributions of a set, and one image."""
 
+import hashlib
+import json
 from pathlib import Path
-from typing import Dict, NamedTuple, Optional, Tuple
+from typing import Dict, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
 
-from gluon_madapt.data import Dataset, is_same
 from gluon_madapt.errors import UserError
-from gluon_madapt.evaluation.adabn import under_current_name
-from gluon_madapt.files.hashing import sha256
-from gluon_madapt.files.json_files import read_json
-from gluon_madapt.labels import IGNORE
-from gluon_madapt.proxies import choose
+from gluon_madapt.files.atomic import write_atomically
+from gluon_madapt.labels import ClassSet
 from gluon_madapt.proxies.pixels import classify, reweigh
 from gluon_madapt.proxy_maps.cache import MapCache
-from gluon_madapt.proxy_maps.network_pass import open_cache
 from gluon_madapt.proxy_maps.proxy_set import thresholds_of
 from gluon_madapt.proxy_maps.scored_maps import scored_blocks
-from gluon_madapt.report.thresholds import Distributions, Example, threshold_picture
-from gluon_madapt.run_layout import CACHE, METRICS, PROXY_RECORD
+from gluon_madapt.report.charts import figure_of, png_of
+from gluon_madapt.report.examples import Example, example_of, stored_maps
+from gluon_madapt.report.painting import paint_confidence, paint_image, paint_labels
 from gluon_madapt.runs.run import Run
 from gluon_madapt.system.progress import Progress
 
 _CLASSES_SHOWN = 4
+BINS = 200
+_KEPT, _DROPPED = "#2166ac", "#bbbbbb"
+# Of the curves of classes: told apart by their dashes, too.
+_DASHES = ("-", "--", "-.", ":")
 
 
 class Drawn(NamedTuple):
@@ -42,6 +47,29 @@ class Drawn(NamedTuple):
     expected: float
     labelled: float
     moved: float
+
+
+class Distributions:
+    """Histograms of a whole set, of `BINS` bins from 0 to 1.
+
+    Attributes
+    ----------
+    confidence : np.ndarray
+        (BINS,) pixels by adversarial confidence.
+    scores : np.ndarray
+        (L, BINS) pixels above t1 by class and score.
+    """
+
+    def __init__(self, classes: int):
+        self.confidence = np.zeros(BINS, dtype=np.int64)
+        self.scores = np.zeros((classes, BINS), dtype=np.int64)
+
+    def add(self, confidence: np.ndarray, label: np.ndarray, score: np.ndarray, t1: Union[float, np.floating]) -> None:
+        """Count the pixels of an image, or of a part of one."""
+        self.confidence += np.bincount(_bins(confidence), minlength=BINS)
+        above = confidence > t1
+        places = label[above].astype(np.int64) * BINS + _bins(score[above])
+        self.scores += np.bincount(places, minlength=self.scores.size).reshape(self.scores.shape)
 
 
 def draw_thresholds(run: Run, cache: Optional[Path] = None, image: int = 0, out: Optional[Path] = None) -> Drawn:
@@ -76,36 +104,9 @@ def draw_thresholds(run: Run, cache: Optional[Path] = None, image: int = 0, out:
     filled = [c for c in largest if distributions.scores[c].any()]
     shown = [filled[i] for i in np.linspace(0, len(filled) - 1, min(_CLASSES_SHOWN, len(filled))).round().astype(int)]
     out = out or run.folder / "proxies" / "thresholds.png"
-    threshold_picture(out, record, distributions, shown, example_of(maps, target, record, image), run.classes)
+    write_threshold_figure(out, record, distributions, shown, example_of(maps, target, record, image), run.classes)
     moved_share = moved / max(record["pixels_kept"], 1)
     return Drawn(out, record["p1"] * record["p2"], record["share_labelled"], moved_share)
-
-
-def stored_maps(run: Run, cache: Optional[Path] = None) -> Tuple[Dict, MapCache, Dataset]:
-    """Return what proxies.json says, the maps that the proxies were made from, and their images.
-
-    Raises
-    ------
-    UserError
-        If there are no proxies, or no maps that are those that they were made from.
-    """
-    folder = run.folder / "proxies"
-    if not (folder / PROXY_RECORD).is_file():
-        raise UserError(
-            f"{folder / PROXY_RECORD}: missing, so there are no proxies yet: make them with {run.command('proxies')}"
-        )
-    record, target = read_json(folder / PROXY_RECORD), run.dataset("target", labelled=False)
-    if (folder / METRICS).is_file():
-        target = target.without(read_json(folder / METRICS).get("left_out", ()))
-    start = run.checkpoint_of("adversarial")
-    inputs = {"checkpoint": sha256(start), "images": target.fingerprint}
-    maps = open_cache(run, start, target, cache or run.folder / CACHE, inputs)
-    made_from = under_current_name(record.get("made_from", {}))
-    if not is_same(made_from, maps.made_from) or run.changes_of_inputs("proxies", inputs):
-        raise UserError(
-            f"{folder / PROXY_RECORD}: these proxies were made from something else than {maps.folder} would be now"
-        )
-    return record, maps, target
 
 
 def _distributions(maps: MapCache, record: Dict, classes: int) -> Tuple[Distributions, int]:
@@ -122,12 +123,112 @@ def _distributions(maps: MapCache, record: Dict, classes: int) -> Tuple[Distribu
     return distributions, moved
 
 
-def example_of(maps: MapCache, target: Dataset, record: Dict, index: int) -> Example:
-    """Return one image with what both criteria make of it."""
-    found, confidences, choices = thresholds_of(record), [], []
-    for _, probabilities, confidence in scored_blocks(maps.read(index)):
-        confidences.append(confidence)
-        choices.append(choose(probabilities, confidence, found))
-    without = [np.where(one.sure, one.best, IGNORE).astype(np.uint8) for one in choices]
-    proxies = [one.labels for one in choices]
-    return Example(target.image(index), *map(np.concatenate, (confidences, without, proxies)))
+def write_threshold_figure(
+    path: Path, record: Dict, distributions: Distributions, shown: Sequence[int], example: Example, classes: ClassSet
+) -> None:
+    """Write a PNG: where t1 and t2 lie in the distributions, and what they make of one image.
+
+    Parameters
+    ----------
+    path : Path
+        Where to write it.
+    record : dict
+        What proxies.json says.
+    distributions : Distributions
+        Of the whole set.
+    shown : sequence of int
+        Up to four classes to draw the scores of.
+    example : Example
+        One image of the set.
+    classes : ClassSet
+        For names and colours.
+    """
+    height, width = example.confidence.shape
+    below = 13.0 / 4 * height / width
+    with figure_of(13, 4.3 + below, "constrained") as figure:
+        _draw(figure, below, record, distributions, shown, example, classes)
+        content = png_of(figure, 100, mark_of(record))
+    with write_atomically(path) as file:
+        file.write(content)
+
+
+def mark_of(record: Dict) -> str:
+    """Return what a picture says of the record that it was drawn from."""
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+
+
+def is_drawn_from(path: Path, record: Dict) -> Optional[bool]:
+    """Tell whether a picture is of a record; None where it does not say of which one."""
+    try:
+        with Image.open(path) as image:
+            mark = getattr(image, "text", {}).get("Source")
+    except (OSError, SyntaxError):
+        return None
+    return mark and mark == mark_of(record)
+
+
+def _draw(
+    figure: Figure,
+    below: float,
+    record: Dict,
+    distributions: Distributions,
+    shown: Sequence[int],
+    example: Example,
+    classes: ClassSet,
+) -> None:
+    (above,), (images,) = figure.subfigures(2, 1, squeeze=False, height_ratios=(4.0, below + 0.3))
+    left, right = above.subplots(1, 2)
+    _draw_confidence(left, record, distributions.confidence)
+    _draw_scores(right, record, distributions.scores, shown, classes)
+    pictures = (
+        paint_image(example.image),
+        paint_confidence(example.confidence, record["t1"]),
+        paint_labels(example.without, classes),
+        paint_labels(example.proxies, classes, example.dropped),
+    )
+    titles = ("target image", "adversarial confidence A, and t1", "classifier alone", "proxies: and A > t1")
+    for axes, picture, title in zip(images.subplots(1, 4), pictures, titles):
+        axes.imshow(picture, interpolation="nearest")
+        axes.set_title(title, fontsize=11)
+        axes.set_xticks([])
+        axes.set_yticks([])
+
+
+def _draw_confidence(axes: Axes, record: Dict, counts: np.ndarray) -> None:
+    edges = np.linspace(0, 1, BINS + 1)
+    share = counts / counts.sum() * 100
+    kept = edges[:-1] >= record["t1"]
+    axes.bar(edges[:-1][~kept], share[~kept], width=1 / BINS, align="edge", color=_DROPPED, label="dropped")
+    axes.bar(
+        edges[:-1][kept], share[kept], width=1 / BINS, align="edge", color=_KEPT, label=f"kept: p1 = {record['p1']}"
+    )
+    axes.axvline(record["t1"], color="black", linewidth=1)
+    axes.annotate(f" t1 = {record['t1']:.3f}", (record["t1"], axes.get_ylim()[1] * 0.93), fontsize=11)
+    axes.set_title("1. refocus: all pixels of all images by adversarial confidence", fontsize=11, loc="left")
+    axes.set_xlabel("adversarial confidence A")
+    axes.set_ylabel("percent of all pixels")
+    axes.set_xlim(0, 1)
+    axes.legend(frameon=False, loc="upper right")
+
+
+def _draw_scores(axes: Axes, record: Dict, counts: np.ndarray, shown: Sequence[int], classes: ClassSet) -> None:
+    edges = np.linspace(0, 1, BINS + 1)
+    for label, dashes in zip(shown, _DASHES):
+        name = classes.names[label]
+        surer = np.append(counts[label][::-1].cumsum()[::-1], 0) / max(counts[label].sum(), 1) * 100
+        t2 = record["t2"][name]
+        (line,) = axes.plot(edges, surer, linestyle=dashes, label=f"{name}: t2 = {t2:.3f}")
+        axes.plot([t2, t2], [0, 100 * record["p2"]], color=line.get_color(), linestyle=dashes, linewidth=0.8)
+        axes.plot([t2], [100 * record["p2"]], marker="o", color=line.get_color())
+    axes.axhline(100 * record["p2"], color="black", linewidth=0.8)
+    axes.annotate(f"p2 = {record['p2']}", (0.01, 100 * record["p2"] + 1.5), fontsize=11)
+    axes.set_title("2. reweight: of each class's pixels with A > t1, those surer than s", fontsize=11, loc="left")
+    axes.set_xlabel("score s = largest class probability")
+    axes.set_ylabel("percent of the class's pixels")
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 105)
+    axes.legend(framealpha=1, edgecolor="none", loc="lower left")
+
+
+def _bins(values: np.ndarray) -> np.ndarray:
+    return np.minimum((values * BINS).astype(np.int64).ravel(), BINS - 1)

@@ -1,4 +1,4 @@
-"""What a run was made with and from: settings, versions, seeds, inputs."""
+"""Lists what a run was made with and from: settings, versions, seeds, inputs."""
 
 import platform
 from importlib import metadata
@@ -6,11 +6,11 @@ from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 
 import yaml
 
-from gluon_madapt.report.run_facts import RunFacts
+from gluon_madapt.formats import NONE
+from gluon_madapt.report.facts import RunFacts
 from gluon_madapt.system.provenance import code_version
 
 _PACKAGES = ("mxnet", "mxnet-cu112", "gluoncv", "numpy", "opencv-python", "Pillow", "numba", "matplotlib")
-_NOWHERE = "–"
 
 
 class Setting(NamedTuple):
@@ -37,7 +37,7 @@ def settings_of(facts: RunFacts) -> List[SettingGroup]:
     for key in dict.fromkeys(key for settings in by_stage.values() for key in settings):
         values: Dict[str, List[str]] = {}
         for stage, settings in by_stage.items():
-            values.setdefault(_text(settings[key]) if key in settings else _NOWHERE, []).append(stage)
+            values.setdefault(_text(settings[key]) if key in settings else NONE, []).append(stage)
         section = key.split(".")[0] if "." in key else "experiment"
         for value, stages in values.items():
             groups.setdefault(section, []).append(Setting(key, value, ", ".join(stages) if len(values) > 1 else ""))
@@ -59,8 +59,8 @@ def code_of(facts: RunFacts) -> List[Tuple[str, str, str]]:
     return [
         (
             stage,
-            _NOWHERE if one.metrics.seed is None else str(one.metrics.seed),
-            ", ".join(one.metrics.code) or _NOWHERE,
+            NONE if one.metrics.seed is None else str(one.metrics.seed),
+            ", ".join(one.metrics.code) or NONE,
         )
         for stage, one in facts.stages.items()
         if one.begun

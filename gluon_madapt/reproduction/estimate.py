@@ -1,4 +1,4 @@
-"""How long the steps of a plan take on this machine, from iterations that are measured on it."""
+"""Estimates how long the steps of a plan take on this machine, from iterations measured on it."""
 
 import gc
 import json
@@ -13,14 +13,16 @@ from mxnet import nd
 from gluon_madapt.evaluation import predict_labels
 from gluon_madapt.evaluation.protocol import protocol_of
 from gluon_madapt.evaluation.tables import text_table
+from gluon_madapt.formats import duration
 from gluon_madapt.labels import IGNORE
 from gluon_madapt.models.image_sizes import refuse_size
 from gluon_madapt.proxies import compute_thresholds, label_image
 from gluon_madapt.proxy_maps.cache import StoredMaps
 from gluon_madapt.proxy_maps.proxy_set import shares_of
 from gluon_madapt.proxy_maps.scored_maps import scored_blocks
-from gluon_madapt.reproduction.plan import Plan, Step
-from gluon_madapt.reproduction.reuse import DONE, REFUSED, TO_FINISH, TO_RUN, states_of
+from gluon_madapt.reproduction.plan import Plan
+from gluon_madapt.reproduction.reuse import DONE, REFUSED, TO_FINISH, TO_RUN, reuse_of
+from gluon_madapt.reproduction.steps import Step
 from gluon_madapt.runs.datasets import image_count, input_size, own_size
 from gluon_madapt.runs.networks import new_discriminators, new_segmenter
 from gluon_madapt.runs.run import Run
@@ -34,7 +36,7 @@ _log = logging.getLogger(__name__)
 # Measured with as many images of the batch as together have about this many pixels, or one, to stay within memory.
 _PIXELS = 1 << 20
 _LEAST_SECONDS, _MOST_REPEATS = 1.0, 10
-_STATES = {DONE: "done, to reuse", TO_FINISH: "to finish, after {} iterations", TO_RUN: "to run", REFUSED: "in the way"}
+_KINDS = {DONE: "done, to reuse", TO_FINISH: "to finish, after {} iterations", TO_RUN: "to run", REFUSED: "in the way"}
 # Compiling is a small part of what takes longer than this.
 _LONG_SECONDS = 5.0
 
@@ -45,7 +47,7 @@ class Estimate:
     Reading files is left out, and so is what a device gains from a larger batch than fits the measurement.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._measured: Dict[str, float] = {}
 
     def seconds(self, step: Step, iterations_done: int = 0) -> Optional[float]:
@@ -53,8 +55,8 @@ class Estimate:
         run, experiment = step.run.anywhere(), step.run.experiment
         if step.scores:
             protocol = protocol_of(run, step.stage, step.multi_scale)
-            key = ("score", protocol["short_side"], experiment.data.val)
-            each = self._once(run, key, lambda: _scoring(run, protocol["short_side"]))
+            scoring = ("score", protocol["short_side"], experiment.data.val)
+            each = self._once(run, scoring, lambda: _scoring(run, protocol["short_side"]))
             # What the network does grows with the number of pixels that it sees.
             return _times(
                 each * sum(s * s for s in protocol["scales"]) * (1 + protocol["mirror"]),
@@ -69,6 +71,7 @@ class Estimate:
                 each += self._once(run, ("thresholds and labels", *where), lambda: _selection(run, alone=True))
             return _times(each, image_count(run.experiment, "target"))
         settings = getattr(experiment, step.stage)
+        key: Tuple[object, ...]
         if step.stage == "adversarial":
             inputs = (settings.source_input, settings.target_input)
             key = (settings.batch_size, *inputs, settings.discriminators, run.number > 1)
@@ -79,21 +82,21 @@ class Estimate:
         return each * (settings.iterations - iterations_done)
 
     def describe(self, plans: Sequence[Plan]) -> str:
-        """Lay out what the plans come to: each step with its state and work, and the time that is left."""
+        """Lay out each step with its state and work, and the time that is left."""
         rows, total, unknown = [], 0.0, False
         for plan in plans:
-            states = states_of(plan)
+            reuse = reuse_of(plan)
             for step in plan.steps.values():
-                state = states[step.name]
-                seconds = 0.0 if state.kind == DONE else self.seconds(step, state.iterations)
+                found = reuse[step.name]
+                seconds = 0.0 if found.kind == DONE else self.seconds(step, found.iterations)
                 unknown |= seconds is None
                 total += seconds or 0.0
-                text = _STATES[state.kind].format(state.iterations)
-                rows.append((step.name, text, _work(step), "-" if state.kind == DONE else in_words(seconds)))
+                text = _KINDS[found.kind].format(found.iterations)
+                rows.append((step.name, text, _work(step), "-" if found.kind == DONE else duration(seconds)))
         table = text_table(("step", "state", "work", "time on this machine"), rows)
         left = "and what is not known" * unknown
         note = "(without reading files, and without scores along the way)"
-        return f"{table}\n\ntime left, one command after the other: {in_words(total)} {left}".rstrip() + f" {note}"
+        return f"{table}\n\ntime left, one command after the other: {duration(total)} {left}".rstrip() + f" {note}"
 
     def _once(self, run: Run, key: Tuple, measure: Callable[[], float]) -> float:
         name = json.dumps([len(run.classes), run.experiment.model.encoder, repr(key)])
@@ -102,17 +105,6 @@ class Estimate:
             self._measured[name] = measure()
             gc.collect()  # Gluon's blocks are cycles, which hold gigabytes until they are found
         return self._measured[name]
-
-
-def in_words(seconds: Optional[float]) -> str:
-    """Return a duration to two digits or so: "35 s", "12 min", "5.5 h", "31 days"."""
-    if seconds is None:
-        return "not known"
-    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            number = seconds / length
-            return f"{number:.0f} {unit}" if number >= 10 else f"{number:.1f} {unit}"  # noqa: PLR2004 - two digits
-    return f"{seconds:.0f} s"
 
 
 def _work(step: Step) -> str:

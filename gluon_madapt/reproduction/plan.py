@@ -1,16 +1,17 @@
-"""What the rows of a table need: the stages of an experiment and of its ablations.
+"""Plans what the rows of a table need: the stages of an experiment and of its ablations.
 
 An ablation is a folder of its own within the run folder.  It shares every stage that none of its settings decides.
 """
 
 import sys
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Dict, List, Optional, Sequence, Set, Tuple
 
-from gluon_madapt.config import Experiment, load_experiment, stated_settings
+from gluon_madapt.config import load_experiment, stated_settings
 from gluon_madapt.proxy_maps.proxy_set import shares_of
 from gluon_madapt.reproduction.jobs import Job
 from gluon_madapt.reproduction.rows import FORMER_VARIANTS, Row
+from gluon_madapt.reproduction.steps import Step, decided_by, stage_before
 from gluon_madapt.run_layout import CACHE, CHECKPOINT, STAGE_TOOLS, STAGES
 from gluon_madapt.runs.ownership import (
     is_free,
@@ -21,48 +22,6 @@ from gluon_madapt.runs.ownership import (
 )
 from gluon_madapt.runs.run import Run
 from gluon_madapt.stages.proxies import settings_folder
-
-# What decides the result of each stage, beside what decides that of the stage before.
-_DECIDES = {
-    "source": ("seed", "classes", "model", "data.source", "source"),
-    "adversarial": ("data.target", "adversarial"),
-    "proxies": ("proxies",),
-    "retrain": ("retrain",),
-}
-
-
-class Step(NamedTuple):
-    """One command: a stage or a scoring.
-
-    Parameters
-    ----------
-    name : str
-        Its name, unique in a plan.
-    run : Run
-        The experiment and its folder.
-    stage : str
-        The stage; of a scoring, the stage whose model is scored.
-    command : tuple of str
-        What runs it.
-    needs : tuple of str
-        The steps that it takes its inputs from.
-    after : tuple of str
-        Steps that must not run at the same time, and come first if they are to be run.
-    scores, checkpoint : Path, optional
-        Where a scoring leaves its scores, and what it scores.
-    multi_scale : bool
-        How it scores.
-    """
-
-    name: str
-    run: Run
-    stage: str
-    command: Tuple[str, ...]
-    needs: Tuple[str, ...]
-    scores: Optional[Path] = None
-    checkpoint: Optional[Path] = None
-    multi_scale: bool = False
-    after: Tuple[str, ...] = ()
 
 
 class Plan:
@@ -176,8 +135,10 @@ class Plan:
         name = self._name(home, stage, number)
         if name in self.steps:
             return name
-        needs = tuple(self._add_stage(home, *one) for one in _before(stage, number))
-        run, arguments, after = self._run(home, number), [], ()
+        needs = tuple(self._add_stage(home, *one) for one in stage_before(stage, number))
+        run = self._run(home, number)
+        arguments: List[str] = []
+        after: Tuple[str, ...] = ()
         if home and number == 1:
             start = {"adversarial": "source", "proxies": "adversarial"}.get(stage)
             if stage == "retrain" and run.experiment.retrain.init == "source":
@@ -216,7 +177,7 @@ class Plan:
 
     def _home(self, variant: str, stage: str) -> str:
         """Return whose folder holds a stage of a variant: the experiment's own, if it decides the same."""
-        same = _decided(self._run(variant).experiment, stage) == _decided(self._run("").experiment, stage)
+        same = decided_by(self._run(variant).experiment, stage) == decided_by(self._run("").experiment, stage)
         return "" if same else variant
 
     def _folder(self, variant: str) -> Path:
@@ -238,22 +199,3 @@ class Plan:
 
 def _file_name(name: str) -> str:
     return name.replace(",", "").replace("/", "-").replace(" ", "-")
-
-
-def _before(stage: str, number: int) -> List[Tuple[str, int]]:
-    """Return the stage before one, and the round that it is of: a later round starts from the round before."""
-    if stage == "adversarial" and number > 1:
-        return [(STAGES[-1], number - 1)]
-    return [(one, number) for one in STAGES[: STAGES.index(stage)][-1:]]
-
-
-def _decided(experiment: Experiment, stage: str) -> List:
-    """Return the settings that decide a stage and those before it."""
-    sections = [key for one in STAGES[: STAGES.index(stage) + 1] for key in _DECIDES[one]]
-    found = []
-    for key in sections:
-        value = experiment
-        for part in key.split("."):
-            value = getattr(value, part)
-        found.append(value)
-    return found

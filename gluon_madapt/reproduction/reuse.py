@@ -1,7 +1,7 @@
-"""What there is already of a plan's steps.
+"""Finds the steps of a plan that are done already and can be used again.
 
-Only that counts which the same settings, the same images and the stages before it, as they are now, would make again.
-Images that are not there cannot be compared, and are taken for the same.
+A step is used again if its settings, its images and the stages before it are those of now. Images that are not there
+cannot be compared, and count as the same.
 """
 
 import logging
@@ -14,7 +14,8 @@ from gluon_madapt.errors import UserError
 from gluon_madapt.evaluation.adabn import under_current_name
 from gluon_madapt.evaluation.protocol import protocol_of
 from gluon_madapt.files.json_files import read_json
-from gluon_madapt.reproduction.plan import Plan, Step
+from gluon_madapt.reproduction.plan import Plan
+from gluon_madapt.reproduction.steps import Step
 from gluon_madapt.run_layout import CHECKPOINT, METRICS
 from gluon_madapt.runs.manifest import has_manifest
 from gluon_madapt.runs.ownership import refuse_other_stage
@@ -29,31 +30,31 @@ _opened: Dict[Tuple, Optional[Dataset]] = {}
 _fingerprints: Dict[Tuple, Optional[str]] = {}
 
 
-class State(NamedTuple):
-    """``kind`` is one of the above, ``iterations`` those that are done of a training, ``why`` what is refused."""
+class Reuse(NamedTuple):
+    """What can be used of a step: ``kind`` as above, the ``iterations`` done of a training, ``why`` it is refused."""
 
     kind: str
     iterations: int = 0
     why: str = ""
 
 
-def states_of(plan: Plan) -> Dict[str, State]:
-    """Return the state of each step, by name; a stage is refused that was made otherwise than it would be now."""
-    states: Dict[str, State] = {}
+def reuse_of(plan: Plan) -> Dict[str, Reuse]:
+    """Return what can be used of each step, by name; a stage that was made with other settings or inputs is refused."""
+    reuse: Dict[str, Reuse] = {}
     forget_images()
     for step in plan.steps.values():
-        ready = all(states[name].kind == DONE for name in step.needs)
+        ready = all(reuse[name].kind == DONE for name in step.needs)
         try:
-            state = _state(plan, step, ready)
+            found = _reuse(plan, step, ready)
         except UserError as error:
-            state = State(REFUSED, why=str(error))
-        states[step.name] = State(TO_RUN) if state.kind == DONE and not ready else state
-    return states
+            found = Reuse(REFUSED, why=str(error))
+        reuse[step.name] = Reuse(TO_RUN) if found.kind == DONE and not ready else found
+    return reuse
 
 
 def scores_of(step: Step) -> Optional[Dict]:
     """Return what a scoring left; None if it is of another checkpoint, protocol or seed, or of other images."""
-    if not (step.scores.exists() and step.checkpoint.exists()):
+    if not (step.scores and step.checkpoint and step.scores.exists() and step.checkpoint.exists()):
         return None
     try:
         scores = read_json(step.scores)
@@ -87,7 +88,7 @@ def fingerprint_of(run: Run, which: str, left_out: Sequence[str] = ()) -> Option
     key = (*_key(run, which), *left_out)
     if key not in _fingerprints:  # looked at once, however many steps are made from them
         dataset = opened(run, which)
-        _fingerprints[key] = dataset and dataset.without(left_out).fingerprint
+        _fingerprints[key] = None if dataset is None else dataset.without(left_out).fingerprint
     return _fingerprints[key]
 
 
@@ -107,9 +108,9 @@ def _key(run: Run, which: str) -> Tuple:
     return (which, data and data.model_dump_json(), repr(run.experiment.classes))
 
 
-def _state(plan: Plan, step: Step, ready: bool) -> State:
+def _reuse(plan: Plan, step: Step, ready: bool) -> Reuse:
     if step.scores:
-        return State(DONE if scores_of(step) else TO_RUN)
+        return Reuse(DONE if scores_of(step) else TO_RUN)
     folder = step.run.folder / step.stage
     refuse_other_stage(folder)
     begun = has_manifest(folder)  # otherwise there is nothing to compare, and no image need be read
@@ -120,17 +121,17 @@ def _state(plan: Plan, step: Step, ready: bool) -> State:
             "give --fresh to start over with all of this, or take another --run-dir"
         )
     if step.stage == "proxies":
-        return State(DONE if (folder / METRICS).exists() else TO_RUN)
+        return Reuse(DONE if (folder / METRICS).exists() else TO_RUN)
     if not (folder / CHECKPOINT).exists():
-        return State(TO_RUN)
+        return Reuse(TO_RUN)
     try:
         done, iterations = step.run.progress(step.stage)
     except UserError as error:
         if not previous_checkpoint(folder / CHECKPOINT).exists():
             raise
         _log.warning("%s: the stage goes on from the one before", error)
-        return State(TO_RUN)
-    return State(DONE if done >= iterations else TO_FINISH, done)
+        return Reuse(TO_RUN)
+    return Reuse(DONE if done >= iterations else TO_FINISH, done)
 
 
 def _inputs(plan: Plan, step: Step) -> Dict[str, str]:

@@ -1,4 +1,4 @@
-"""The rows of the paper's Tables 1 to 4, as what to run for each."""
+"""Names the rows of the paper's Tables 1 to 4, and what to run for each."""
 
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional

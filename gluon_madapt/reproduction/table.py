@@ -1,4 +1,4 @@
-"""One of the paper's tables, for some experiments and seeds: its plans, and its lines as far as they were run."""
+"""Runs one of the paper's tables, for some experiments and seeds, and gathers its results as far as they are there."""
 
 from pathlib import Path
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
@@ -7,10 +7,11 @@ from gluon_madapt.config import load_experiment
 from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.formats import over_fewer
 from gluon_madapt.reproduction.jobs import Job, run_jobs
-from gluon_madapt.reproduction.plan import Plan, Step
-from gluon_madapt.reproduction.results import Line, Result
-from gluon_madapt.reproduction.reuse import DONE, REFUSED, forget_images, opened, scores_of, states_of
+from gluon_madapt.reproduction.plan import Plan
+from gluon_madapt.reproduction.results import Published, Result, RowScores, Table, TableRow, table_of
+from gluon_madapt.reproduction.reuse import DONE, REFUSED, forget_images, opened, reuse_of, scores_of
 from gluon_madapt.reproduction.rows import Row, current_text, departures, rows_of
+from gluon_madapt.reproduction.steps import Step
 from gluon_madapt.runs.run import Run
 
 
@@ -89,7 +90,14 @@ class Reproduction:
         if len(set(self.folders)) < len(self.folders):
             raise UserError(f"{self.folders[-1]}: would hold two experiments of one name: give each a name of its own")
 
-    def _open(self, config: Path, place: Path, seed, seeds, wanted) -> _Experiment:
+    def _open(
+        self,
+        config: Path,
+        place: Path,
+        seed: Optional[int],
+        seeds: Optional[Sequence[int]],
+        wanted: Optional[Sequence[str]],
+    ) -> _Experiment:
         experiment = load_experiment(config, self._overrides, seed)
         rows = rows_of(self._table, experiment, self._beyond)
         chosen = _chosen(rows, wanted)
@@ -104,10 +112,10 @@ class Reproduction:
             folder = place if seeds is None else place / f"seed-{number}"
             label = f"{experiment.name}, seed {experiment.seed if number is None else number}: " * self._several
             where = (folder, label, self._tensorboard)
-            plans = [Plan(self._root, config, self._overrides, number, *where) for _ in range(2)]
+            wanted_plan, everything = (Plan(self._root, config, self._overrides, number, *where) for _ in range(2))
             for row in chosen:
-                self._titles[plans[0].add(row).name] = label + row.text
-            one.seeds.append(_Seed(*plans, [plans[1].add(row) for row in rows]))
+                self._titles[wanted_plan.add(row).name] = label + row.text
+            one.seeds.append(_Seed(wanted_plan, everything, [everything.add(row) for row in rows]))
         return one
 
     @property
@@ -119,32 +127,37 @@ class Reproduction:
         """Return the experiments' own runs, without those of ablations: by name, one for each seed."""
         return {one.name: [seed.everything.run for seed in one.seeds] for one in self._experiments}
 
-    def lines(self) -> List[Line]:
-        """Return all rows with what was found of their scores; what was made otherwise counts as not run."""
-        lines = []
+    def results(self, command: str = "") -> Table:
+        """Return all rows with their scores, as far as they are there; what was made otherwise counts as not run."""
+        rows = []
         for one in self._experiments:
-            states = [states_of(seed.everything) for seed in one.seeds]
+            known = [reuse_of(seed.everything) for seed in one.seeds]
             for index, row in enumerate(one.rows):
-                results = []
-                for seed, known in zip(one.seeds, states):
-                    step = seed.scorings[index]
-                    scores = scores_of(step) if known[step.name].kind == DONE else None
-                    number = seed.everything.run.experiment.seed
-                    results.append(Result(number, str(step.scores.parent.parent), scores))
-                lines.append(Line(one.name, one.encoder, row, results, one.departures))
-        return lines
+                scorings = [seed.scorings[index] for seed in one.seeds]
+                results = [_result(step, reuse[step.name].kind == DONE) for step, reuse in zip(scorings, known)]
+                rows.append(
+                    TableRow(
+                        row=row.text,
+                        experiment=one.name,
+                        encoder=one.encoder,
+                        departures_from_the_paper=one.departures,
+                        published=None if row.published is None else Published.model_validate(row.published),
+                        results=results,
+                    )
+                )
+        return table_of(self._table, rows, command)
 
     def refused(self) -> List[str]:
         """Say what is in the way: stages that were made otherwise than they would be now."""
-        return [state.why for plan in self.plans for state in states_of(plan).values() if state.kind == REFUSED]
+        return [reuse.why for plan in self.plans for reuse in reuse_of(plan).values() if reuse.kind == REFUSED]
 
     def missing(self) -> List[str]:
         """Say what the steps that are left need and is not there: data sets, files of weights."""
         lines: List[str] = []
         for plan in self.plans:
-            states = states_of(plan)
+            reuse = reuse_of(plan)
             for step in plan.steps.values():
-                if states[step.name].kind != DONE:
+                if reuse[step.name].kind != DONE:
                     lines += _missing(step)
         return list(dict.fromkeys(lines))
 
@@ -157,7 +170,7 @@ class Reproduction:
         """Run what is not done yet; ``on_scored`` is called with the name of each row and its mIoU, in words."""
         jobs = []
         for plan in self.plans:
-            jobs += plan.jobs({name for name, state in states_of(plan).items() if state.kind == DONE})
+            jobs += plan.jobs({name for name, reuse in reuse_of(plan).items() if reuse.kind == DONE})
         steps = {name: step for plan in self.plans for name, step in plan.steps.items()}
 
         def on_done(job: Job) -> None:
@@ -187,6 +200,13 @@ def _chosen(rows: Sequence[Row], wanted: Optional[Sequence[str]]) -> List[Row]:
             raise UserError(f"no row is called {text}: expected one of these, or a part of one: {known}")
         names.update(found)
     return [row for row in rows if row.text in names]
+
+
+def _result(step: Step, done: bool) -> Result:
+    """Return what a scoring left for its row."""
+    scores = scores_of(step) if done else None
+    known = None if scores is None else RowScores.model_validate(scores)
+    return Result(seed=step.run.experiment.seed, run_folder=str(step.folder), scores=known)
 
 
 def _missing(step: Step) -> List[str]:

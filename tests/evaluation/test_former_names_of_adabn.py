@@ -18,9 +18,9 @@ from gluon_madapt.files.archives import read_archive, write_archive
 from gluon_madapt.files.hashing import sha256
 from gluon_madapt.files.json_files import read_json, write_json
 from gluon_madapt.proxy_maps import network_pass
-from gluon_madapt.report.run_facts import stored_run
+from gluon_madapt.report.facts import stored_run
 from gluon_madapt.reproduction.plan import Plan, Step
-from gluon_madapt.reproduction.reuse import DONE, scores_of, states_of
+from gluon_madapt.reproduction.reuse import DONE, reuse_of, scores_of
 from gluon_madapt.reproduction.rows import Row, current_text, rows_of
 from gluon_madapt.runs.trained import load_any_segmenter
 from gluon_madapt.stages import Run, make_proxies, train_adversarial, train_source
@@ -122,7 +122,7 @@ def test_the_folder_of_a_former_variant_is_used(former, tiny_world):
     plan.add(Row("any", "retrain", "adabn_proxies"))
     step = plan.steps["adabn_proxies/proxies"]
     assert step.run.folder == place / "refreshed_proxies"
-    assert states_of(plan)[step.name].kind == DONE
+    assert reuse_of(plan)[step.name].kind == DONE
 
 
 def test_former_texts_name_rows_of_now():

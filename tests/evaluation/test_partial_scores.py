@@ -15,10 +15,10 @@ from gluon_madapt.evaluation.tables import score_table
 from gluon_madapt.formats import over_fewer
 from gluon_madapt.labels import class_set
 from gluon_madapt.report.curves import panels_of
-from gluon_madapt.report.stored import TableFile
-from gluon_madapt.report.table_view import table_view
-from gluon_madapt.reproduction.results import Line, Result, write_table
+from gluon_madapt.reproduction.layout import layout_of
+from gluon_madapt.reproduction.results import Table, TableRow, table_of
 from gluon_madapt.reproduction.rows import rows_of
+from gluon_madapt.reproduction.writing import write_table
 from gluon_madapt.training.logger import scalars
 from gluon_madapt.training.meters import Meters
 
@@ -97,30 +97,30 @@ def test_the_line_of_a_training_and_its_event_file_say_so():
     assert found == {"val/miou": 100, "val/miou13": 100, "val/classes": 1, "IoU/road": 100}
 
 
-def lines_of(table, config, present):
-    row = rows_of(table, load_experiment(config))[0]
+def table_with(number, config, present):
+    row = rows_of(number, load_experiment(config))[0]
     scores = [dict(scores_of(one), trained_by=["x"], scored_by="x") for one in present]
-    return [Line("mini", "small", row, [Result(seed, "run", one) for seed, one in enumerate(scores)])]
+    results = [{"seed": seed, "run_folder": "run", "scores": one} for seed, one in enumerate(scores)]
+    values = {"row": row.text, "experiment": "mini", "encoder": "small", "published": row.published, "results": results}
+    return table_of(number, [TableRow(**values)], "command")
 
 
 @pytest.mark.parametrize(("table", "config"), [(2, ROOT / "configs" / "mini" / "synthia.yaml"), (3, CONFIG)])
 def test_reproduced_tables_and_their_page_say_so(table, config, tmp_path):
     fewer = [range(15), range(14)]
-    text = write_table(table, lines_of(table, config, fewer), tmp_path, "command")
+    text = write_table(table_with(table, config, fewer), tmp_path)
     (line,) = [one for one in text.splitlines() if "100.0 ± 0.0" in one]
     assert "| 100.0 ± 0.0 over 14 to 15 of 16 classes |" in line
     written = json.loads((tmp_path / f"table-{table}.json").read_text())
     assert written["rows"][0]["reproduced"]["miou"]["mean_is"] == "over 14 to 15 of 16 classes"
     records = list(csv.DictReader((tmp_path / f"table-{table}.csv").open()))
     assert [one["miou is"] for one in records[:2]] == ["over 15 of 16 classes", "over 14 of 16 classes"]
-    view = table_view(TableFile(**written))
-    cells = [one.reproduced for one in view.lines]
-    cells += [one.reproduced for part in view.by_class for _, row in part.classes for one in row]
+    cells = [cell for grid in layout_of(Table(**written)).grids for line in grid.lines for cell in line.cells]
     assert "100.0 ± 0.0 over 14 to 15 of 16 classes" in cells
     if table == 2:
         assert "100.0 ± 0.0 over 11 to 12 of 13 classes |" in line
         assert "100.0 ± 0.0 over 11 to 12 of 13 classes" in cells
-    whole = write_table(table, lines_of(table, config, [range(16)]), tmp_path, "command")
+    whole = write_table(table_with(table, config, [range(16)]), tmp_path)
     assert " 100.0 |" in whole
     assert " over " not in whole
     assert "is" not in (tmp_path / f"table-{table}.csv").read_text().splitlines()[0].split(",")

@@ -7,17 +7,16 @@ import pytest
 from conftest import ROOT
 
 from gluon_madapt.labels import ClassSet
-from gluon_madapt.report.album import Album
 from gluon_madapt.report.classes import coverage_by_class, iou_by_class, legend_of
 from gluon_madapt.report.examples import Segmented
-from gluon_madapt.report.gallery import figure_5
-from gluon_madapt.report.page import page
-from gluon_madapt.report.run_facts import facts_of, stored_run
+from gluon_madapt.report.facts import facts_of, stored_run
+from gluon_madapt.report.figure_files import FigureFolder
+from gluon_madapt.report.figures import figure_5
+from gluon_madapt.report.page import Group, page, report_of_folder, write_report
 from gluon_madapt.report.run_section import run_section
 from gluon_madapt.report.scored import Scored
 from gluon_madapt.report.stored import Scores
 from gluon_madapt.report.versions import Setting, SettingGroup
-from gluon_madapt.report.writing import Group, report_of_folder, write_report
 from gluon_madapt.stages import Run
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: pip install -e '.[dev]'")
@@ -62,7 +61,7 @@ def class_set_of(number):
 
 def page_with_classes(number, folder, out):
     """Write a run's page as if it had other classes: their legend, tables, bars and maps."""
-    classes, album, rng = class_set_of(number), Album(out.with_suffix("")), np.random.default_rng(number)
+    classes, album, rng = class_set_of(number), FigureFolder(out.with_suffix("")), np.random.default_rng(number)
     facts = facts_of(stored_run(folder))
     iou = dict.fromkeys(classes.names, 12.3)
     scored = [

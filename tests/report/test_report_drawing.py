@@ -7,11 +7,9 @@ import pytest
 from PIL import Image
 
 from gluon_madapt.labels import ClassSet, class_set
-from gluon_madapt.report.bars import ClassPixels, ClassScores, draw_coverage, draw_iou
-from gluon_madapt.report.curves import draw_panel, panels_of
-from gluon_madapt.report.painting import paint_confidence, paint_labels
-from gluon_madapt.report.strips import picture_strip
-from gluon_madapt.report.style import wrapped
+from gluon_madapt.report.charts import ClassPixels, ClassScores, draw_coverage, draw_iou, draw_panel, wrapped
+from gluon_madapt.report.curves import panels_of
+from gluon_madapt.report.painting import paint_confidence, paint_labels, strip_of
 
 CLASSES = class_set(19)
 ROAD, SKY = CLASSES.palette[0], CLASSES.palette[10]
@@ -117,6 +115,6 @@ def test_confidence_is_grey_with_a_line_at_t1():
 def test_a_strip_holds_every_picture_and_every_class():
     many = ClassSet(tuple(f"class {i}" for i in range(60)), np.zeros((60, 3), np.uint8), {})
     picture = np.full((32, 64, 3), (255, 0, 0), np.uint8)
-    short, tall = (pixels_of(picture_strip(["a", "b"], [[picture, None]], one)) for one in (CLASSES, many))
+    short, tall = (pixels_of(strip_of(["a", "b"], [[picture, None]], one)) for one in (CLASSES, many))
     assert ((short == (255, 0, 0)).all(axis=2)).mean() > 0.2
     assert tall.shape[0] > short.shape[0]

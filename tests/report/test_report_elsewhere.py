@@ -11,12 +11,13 @@ from small_experiments import small_experiment
 
 from gluon_madapt.doctor import ERROR, examine
 from gluon_madapt.errors import UserError
-from gluon_madapt.report.album import Album
-from gluon_madapt.report.curves import draw_panel, panels_of
+from gluon_madapt.report.charts import draw_panel
+from gluon_madapt.report.curves import panels_of
+from gluon_madapt.report.figure_files import FigureFolder
+from gluon_madapt.report.page import report_of_folder
 from gluon_madapt.report.threshold_figure import draw_thresholds
-from gluon_madapt.report.writing import report_of_folder
 from gluon_madapt.reproduction.estimate import Estimate
-from gluon_madapt.reproduction.plan import Step
+from gluon_madapt.reproduction.steps import Step
 from gluon_madapt.stages import Run, train_source
 
 KEYS = [
@@ -74,7 +75,7 @@ def test_a_key_of_a_log_is_no_path(scored_run, tmp_path):
 
 
 def test_names_of_pictures_stay_apart_and_in_their_folder(tmp_path):
-    album = Album(tmp_path / "album")
+    album = FigureFolder(tmp_path / "album")
     names = [*KEYS, "a_b", "A-B-", "a..b", "NUL"]
     for name in names:
         album.add(name, draw_panel(panels_of([[{"iteration": 1, "learning_rate": 1.0}]])[0]), "")

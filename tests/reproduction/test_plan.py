@@ -8,7 +8,8 @@ from small_experiments import CONFIG, small_settings
 
 from gluon_madapt.config import load_experiment
 from gluon_madapt.errors import UserError
-from gluon_madapt.reproduction.estimate import Estimate, in_words
+from gluon_madapt.formats import duration
+from gluon_madapt.reproduction.estimate import Estimate
 from gluon_madapt.reproduction.plan import Plan
 from gluon_madapt.reproduction.rows import CONFIGS, departures, rows_of
 from gluon_madapt.reproduction.table import Reproduction
@@ -143,7 +144,7 @@ def test_a_dry_run_at_full_size_needs_no_data_and_says_what_is_missing(name, tmp
     # Of two seconds each: 80,000, 10,000 and 60,000 iterations, 2,975 images through the networks and again to be
     # labelled, and 500 to score, twice; the second time ResNet101 sees six copies, of 0.7, 1.0 and 1.3 times the size.
     scored = 500 + 500 * (2 * (0.7**2 + 1 + 1.3**2) if "resnet101" in name else 1)
-    assert f"time left, one command after the other: {in_words(2.0 * (150_000 + 2 * 2975 + scored))}" in text
+    assert f"time left, one command after the other: {duration(2.0 * (150_000 + 2 * 2975 + scored))}" in text
     source = name.split("_")[0]
     missing = reproduction.missing()
     assert [line.split(":")[0] for line in missing] == ["data.source", "model.weights", "data.val", "data.target"]
@@ -151,8 +152,8 @@ def test_a_dry_run_at_full_size_needs_no_data_and_says_what_is_missing(name, tmp
     assert not list(tmp_path.iterdir())
 
 
-def test_durations_in_words():
-    assert [in_words(seconds) for seconds in (None, 35, 150, 7200, 86400 * 31)] == [
+def test_durations_duration():
+    assert [duration(seconds) for seconds in (None, 35, 150, 7200, 86400 * 31)] == [
         "not known",
         "35 s",
         "2.5 min",

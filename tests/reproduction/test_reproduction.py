@@ -12,11 +12,15 @@ from report_runs import page_of
 from small_experiments import CONFIG, small_settings
 
 from gluon_madapt.config import load_experiment
+from gluon_madapt.files.records import read_record
+from gluon_madapt.formats import mean_and_deviation
+from gluon_madapt.reproduction.layout import markdown
 from gluon_madapt.reproduction.plan import Plan
-from gluon_madapt.reproduction.results import Line, Result, mean_and_deviation, write_table
-from gluon_madapt.reproduction.reuse import states_of
-from gluon_madapt.reproduction.rows import CONFIGS, TITLES, rows_of
+from gluon_madapt.reproduction.results import Table, TableRow, table_of
+from gluon_madapt.reproduction.reuse import reuse_of
+from gluon_madapt.reproduction.rows import ADAPTED, CONFIGS, CONTROL, SOURCE_ONLY, TITLES, rows_of
 from gluon_madapt.reproduction.table import Reproduction
+from gluon_madapt.reproduction.writing import write_table
 from gluon_madapt.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 
 FULL_SIZE = {name: ROOT / "configs" / f"{name}.yaml" for names in CONFIGS.values() for name in names}
@@ -50,15 +54,25 @@ def test_a_table_is_written_three_times_over(reproduced):
     assert score["trained_by"] == [score["scored_by"]]
     text = (folder / "run" / "tables" / "table-1.md").read_text()
     assert text in done[1].stdout
-    for expected in (f"{score['miou']:.1f}", f"{score['miou'] - 38.1:+.1f}", "quoted from ref 48", score["scored_by"]):
+    for expected in (
+        f"{score['miou']:.1f}",
+        "published, for the order alone",
+        "quoted from ref 48",
+        score["scored_by"],
+    ):
         assert expected in text
+    assert f"{score['miou'] - 38.1:+.1f}" not in text
+    assert "difference" not in text
     lines = [line for line in text.splitlines() if line.startswith("| source only, ") and "quoted" not in line]
-    assert [line.split("|")[1].strip() for line in lines[:3]] == ["source only, resnet101", *["source only, small"] * 2]
+    assert [line.split("|")[1].strip() for line in lines[:2]] == ["source only, resnet101", "source only, small"]
     records = list(csv.DictReader((folder / "run" / "tables" / "table-1.csv").open()))
     assert float(records[0]["miou reproduced"]) == score["miou"]
     assert float(records[0]["road published"]) == 64.3
     assert float(records[0]["road reproduced"]) == score["iou"]["road"]
-    assert float(records[0]["road difference"]) == pytest.approx(score["iou"]["road"] - 64.3)
+    assert (records[0]["road difference"], records[0]["published is"]) == ("", "for the order alone")
+    gained = json.loads((folder / "run" / "scores" / "retrain_multi_scale.json").read_text())["miou"] - score["miou"]
+    assert float(records[1]["miou over source only"]) == pytest.approx(gained)
+    assert written["rows"][1]["gains"]["over source only"]["mean"] == pytest.approx(gained)
     assert (records[-1]["state"], records[-1]["row"]) == ("quoted from ref 48", "CBST")
 
 
@@ -112,7 +126,7 @@ def found_in(folder, world, *overrides):
     plan = Plan(ROOT, CONFIG, [*small_settings(world, iterations=2), *overrides], None, folder)
     for row in rows_of(1, plan.run.experiment):
         plan.add(row)
-    return states_of(plan)
+    return reuse_of(plan)
 
 
 def other_images(tree, out, below):
@@ -204,8 +218,8 @@ def test_a_fresh_start_moves_all_aside_and_can_be_interrupted(copied, tiny_world
     reproduction = Reproduction(ROOT, 1, [CONFIG], settings, folder=copied)
     reproduction.start_over()
     (plan,) = reproduction.plans
-    assert {state.kind for state in states_of(plan).values()} == {"to run"}
-    assert all(not any(one.scores for one in line.results) for line in reproduction.lines())
+    assert {state.kind for state in reuse_of(plan).values()} == {"to run"}
+    assert not any(row.scores for row in reproduction.results().rows)
     names = {path.name.split(".")[0] for path in copied.glob("*.old")}
     assert names == {"source", "adversarial", "proxies", "cache", "retrain", "scores"}
     assert not reproduction.refused()
@@ -214,7 +228,7 @@ def test_a_fresh_start_moves_all_aside_and_can_be_interrupted(copied, tiny_world
 def test_rows_that_are_not_wanted_show_no_numbers_of_other_settings(copied, tiny_world):
     settings = [*small_settings(tiny_world, iterations=2), "retrain.learning_rate=0.3"]
     reproduction = Reproduction(ROOT, 1, [CONFIG], settings, folder=copied, wanted=["source only"])
-    source, adapted = reproduction.lines()
+    source, adapted = reproduction.results().rows
     assert source.values("miou")
     assert not adapted.values("miou")
     assert not reproduction.refused()
@@ -223,14 +237,64 @@ def test_rows_that_are_not_wanted_show_no_numbers_of_other_settings(copied, tiny
 def test_means_and_deviations(tmp_path):
     found = [mean_and_deviation(values, 2) for values in ([], [36.25], [36.0, 37.0])]
     assert found == ["not run", "36.2 (1 of 2 seeds)", "36.5 ± 0.7"]
-    row = rows_of(3, load_experiment(CONFIG))[0]
-    scored = [Result(seed, "run", {"miou": miou, "iou": {}, "trained_by": ["x"], "scored_by": "x"})
-              for seed, miou in enumerate((30.0, 32.0))]  # fmt: skip
-    text = write_table(
-        3, [Line("mini", "small", row, [*scored, Result(2, "run", None)], ["classes"])], tmp_path, "command"
-    )
-    assert "31.0 ± 1.4" in text
-    assert "-7.1" in text
-    assert "1 of 3 results were not run yet" in text
-    assert "31.0 ± 1.4 (2 of 3 seeds)" in text
+
+
+def table_with(departures, **mious):
+    """Return Table 3 with the mIoU of some rows, by words of their names, None where a seed was not run."""
+    rows = []
+    for row in rows_of(3, load_experiment(CONFIG)):
+        scored = next((mious[key] for key in mious if row.text == NAMES[key]), [None] * 3)
+        scores = [miou and {"miou": miou, "iou": {}, "trained_by": ["x"], "scored_by": "x"} for miou in scored]
+        results = [{"seed": seed, "run_folder": "run", "scores": one} for seed, one in enumerate(scores)]
+        values = {"row": row.text, "experiment": "mini", "encoder": "small", "published": row.published}
+        rows.append(TableRow(**values, results=results, departures_from_the_paper=departures))
+    return table_of(3, rows, "command")
+
+
+NAMES = {"source": SOURCE_ONLY, "control": CONTROL, "adapted": ADAPTED}
+SCORED = {"source": [30.0, 32.0, None], "control": [33.0, None, 35.0], "adapted": [36.0, 39.0, 37.5]}
+
+
+def cells_of(text, row):
+    line = next(line for line in text.splitlines() if line.startswith(f"| {row} "))
+    return [cell.strip() for cell in line.split("|")[2:-1]]
+
+
+def test_the_papers_experiment_is_set_beside_the_papers_numbers(tmp_path):
+    text = write_table(table_with([], **SCORED), tmp_path)
+    assert cells_of(text, "row") == ["reproduced", "published", "difference"]
+    assert cells_of(text, SOURCE_ONLY) == ["31.0 ± 1.4 (2 of 3 seeds)", "38.1", "-7.1"]
+    assert cells_of(text, CONTROL) == ["34.0 ± 1.4 (2 of 3 seeds)", "–", "–"]
+    assert "20 of 27 results were not run yet" in text
+    assert "departs" not in text
+    assert "gains" not in (tmp_path / "table-3.json").read_text()
+    records = list(csv.DictReader((tmp_path / "table-3.csv").open()))
+    assert float(records[0]["miou difference"]) == pytest.approx(30 - 38.1)
+
+
+def test_another_experiment_shows_what_it_gains_and_no_difference_to_the_paper(tmp_path):
+    text = write_table(table_with(["classes"], **SCORED), tmp_path)
+    expected = ["mIoU", "over source only", "over the control", "published, for the order alone"]
+    assert cells_of(text, "row") == expected
+    assert cells_of(text, SOURCE_ONLY) == ["31.0 ± 1.4 (2 of 3 seeds)", "–", "-3.0", "38.1"]
+    assert cells_of(text, ADAPTED) == ["37.5 ± 1.5", "+6.5 ± 0.7", "+2.8 ± 0.4", "49.8"], "of the seeds that have both"
+    assert cells_of(text, "one discriminator") == ["not run", "–", "–", "41.5"]
     assert "mini departs from the paper's settings (classes): compare the order of the rows" in text
+    assert 'the control is the row "control: adversarial weights 0"' in text
+    (row,) = [row for row in json.loads((tmp_path / "table-3.json").read_text())["rows"] if row["row"] == ADAPTED]
+    assert row["gains"]["over the control"] == {"mean": 2.75, "deviation": pytest.approx(0.354, abs=1e-3), "seeds": 2}
+    assert (row["published"]["miou"], row["published_is"]) == (49.8, "for the order alone")
+    records = [one for one in csv.DictReader((tmp_path / "table-3.csv").open()) if one["row"] == ADAPTED]
+    assert [one["miou over the control"] for one in records] == ["3.0", "", "2.5"]
+    assert {one["miou difference"] for one in records} == {""}
+
+
+def test_a_control_that_was_not_run_has_no_column():
+    text = markdown(table_with(["classes"], source=SCORED["source"], adapted=SCORED["adapted"]))
+    assert cells_of(text, "row") == ["mIoU", "over source only", "published, for the order alone"]
+
+
+def test_a_table_is_read_back_as_it_was_written(tmp_path):
+    table = table_with(["classes"], **SCORED)
+    write_table(table, tmp_path)
+    assert markdown(read_record(tmp_path / "table-3.json", Table)) == markdown(table)

@@ -15,14 +15,14 @@ from gluon_madapt.data import file_cache
 from gluon_madapt.evaluation.protocol import score_stage
 from gluon_madapt.files.hashing import sha256
 from gluon_madapt.files.json_files import write_json
-from gluon_madapt.report.freshness import outdated
-from gluon_madapt.report.gallery import thresholds_picture
-from gluon_madapt.report.run_facts import facts_of
+from gluon_madapt.report.facts import facts_of, outdated
+from gluon_madapt.report.figures import figure_of_thresholds
 from gluon_madapt.report.scored import scores_in
 from gluon_madapt.report.threshold_figure import draw_thresholds
-from gluon_madapt.reproduction.plan import Plan, Step
-from gluon_madapt.reproduction.reuse import DONE, REFUSED, TO_RUN, forget_images, scores_of, states_of
+from gluon_madapt.reproduction.plan import Plan
+from gluon_madapt.reproduction.reuse import DONE, REFUSED, TO_RUN, forget_images, reuse_of, scores_of
 from gluon_madapt.reproduction.rows import rows_of
+from gluon_madapt.reproduction.steps import Step
 from gluon_madapt.runs.trained import load_any_segmenter
 from gluon_madapt.stages import Run
 
@@ -74,7 +74,7 @@ def test_a_row_of_a_table_is_of_what_is_there_now(scored, world, altered, kind):
     if altered:
         alter(world / altered)
     plan, step = plan_of(world, scored)
-    states = states_of(plan)
+    states = reuse_of(plan)
     found = {states[name].kind for name in (*step.needs, step.name)}
     assert kind in found
     assert found <= {DONE, kind, TO_RUN}
@@ -83,15 +83,15 @@ def test_a_row_of_a_table_is_of_what_is_there_now(scored, world, altered, kind):
 
 def test_it_is_looked_again_each_time(scored, world):
     plan, step = plan_of(world, scored)
-    assert states_of(plan)[step.name].kind == DONE
+    assert reuse_of(plan)[step.name].kind == DONE
     alter(world / VAL_LABELS)
-    assert states_of(plan)[step.name].kind == TO_RUN
+    assert reuse_of(plan)[step.name].kind == TO_RUN
 
 
 def test_a_plan_of_what_is_not_begun_reads_no_image(world, tmp_path, monkeypatch):
     monkeypatch.setattr(file_cache, "_digest", None)
     plan, step = plan_of(world, tmp_path / "nothing")
-    assert {state.kind for state in states_of(plan).values()} == {TO_RUN}
+    assert {state.kind for state in reuse_of(plan).values()} == {TO_RUN}
 
 
 def test_a_row_of_other_weights_is_refused(scored, world):
@@ -99,7 +99,7 @@ def test_a_row_of_other_weights_is_refused(scored, world):
     inputs = json.loads(path.read_text())
     path.write_text(json.dumps(dict(inputs, weights="0" * 64)))
     plan, step = plan_of(world, scored)
-    state = states_of(plan)[step.needs[0]]
+    state = reuse_of(plan)[step.needs[0]]
     assert state.kind == REFUSED
     assert "made from.weights was 000" in state.why
 
@@ -176,17 +176,17 @@ def test_a_picture_of_thresholds_is_of_the_proxies_that_are_there(folder, world)
     run = Run(small_experiment(world, SCORED, iterations=2), folder)
     drawn, record = draw_thresholds(run).path, folder / "proxies" / "proxies.json"
 
-    class Album:
+    class FigureFolder:
         folder = drawn.parent.parent / "album"
 
         def add(self, name, content, alt, dots):
             return content
 
-    assert thresholds_picture(facts(world, folder), Album()) == drawn.read_bytes()
+    assert figure_of_thresholds(facts(world, folder), FigureFolder()) == drawn.read_bytes()
     os.utime(record, None)
-    assert thresholds_picture(facts(world, folder), Album()) == drawn.read_bytes(), "as after copying"
+    assert figure_of_thresholds(facts(world, folder), FigureFolder()) == drawn.read_bytes(), "as after copying"
     values = json.loads(record.read_text())
     values["t2"] = {name: value / 2 for name, value in values["t2"].items()}
     record.write_text(json.dumps(values))
     os.utime(record, (0, 0))
-    assert thresholds_picture(facts(world, folder), Album()) != drawn.read_bytes()
+    assert figure_of_thresholds(facts(world, folder), FigureFolder()) != drawn.read_bytes()

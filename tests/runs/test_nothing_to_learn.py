@@ -15,7 +15,7 @@ from gluon_madapt.evaluation import ConfusionMatrix, summary
 from gluon_madapt.evaluation.protocol import score_stage
 from gluon_madapt.files.json_files import json_text, read_json, read_log
 from gluon_madapt.labels import IGNORE, class_set
-from gluon_madapt.report.writing import report_of_folder
+from gluon_madapt.report.page import report_of_folder
 from gluon_madapt.runs import labelled_pixels as module
 from gluon_madapt.runs.labelled_pixels import check_labels
 from gluon_madapt.runs.networks import new_segmenter

@@ -14,11 +14,11 @@ from gluon_madapt.config import ConfigError, load_experiment
 from gluon_madapt.doctor import ERROR, examine
 from gluon_madapt.errors import UserError
 from gluon_madapt.proxy_maps.cache import MapCache, Shard, StoredMaps
-from gluon_madapt.report.writing import report_of_folder
+from gluon_madapt.report.page import report_of_folder
 from gluon_madapt.reproduction.plan import Plan
-from gluon_madapt.reproduction.results import write_table
-from gluon_madapt.reproduction.reuse import states_of
+from gluon_madapt.reproduction.reuse import reuse_of
 from gluon_madapt.reproduction.rows import rows_of
+from gluon_madapt.reproduction.writing import write_table
 from gluon_madapt.run_layout import STAGES
 from gluon_madapt.runs.ownership import refuse_other_page, refuse_other_scores
 from gluon_madapt.stages import Run
@@ -238,7 +238,7 @@ def test_a_fresh_table_moves_what_is_its_own(tiny_world, tmp_path):
 
 def test_a_table_and_the_doctor_say_so_before_anything_is_run(tiny_world, tmp_path):
     put(tmp_path / "source", THEIRS["photographs"])
-    state = states_of(plan_of(tiny_world, tmp_path))["source"]
+    state = reuse_of(plan_of(tiny_world, tmp_path))["source"]
     assert state.kind == "refused"
     assert "source: is no stage of a run" in state.why
     found = [one for one in examine(Run(small_experiment(tiny_world), tmp_path)) if one.what == "run folder"]

@@ -17,7 +17,7 @@ from gluon_madapt.evaluation.protocol import score_stage
 from gluon_madapt.files.hashing import sha256
 from gluon_madapt.models import Discriminator
 from gluon_madapt.reproduction.plan import Plan
-from gluon_madapt.reproduction.reuse import DONE, states_of
+from gluon_madapt.reproduction.reuse import DONE, reuse_of
 from gluon_madapt.reproduction.rows import rows_of
 from gluon_madapt.runs.networks import new_discriminators, new_segmenter
 from gluon_madapt.runs.trained import load_any_segmenter, load_trained
@@ -169,5 +169,5 @@ def test_what_a_round_has_done_counts_as_done(two_rounds, tiny_world):
     for row in rows_of(3, experiment, beyond=True):
         if row.number == 2:
             plan.add(row)
-    kinds = {name: state.kind for name, state in states_of(plan).items()}
+    kinds = {name: state.kind for name, state in reuse_of(plan).items()}
     assert kinds["round 2, proxies"] == DONE

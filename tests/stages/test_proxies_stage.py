@@ -16,8 +16,7 @@ from gluon_madapt.data.label_files import read_train_ids
 from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.proxies import Shares, compute_thresholds, label_image
 from gluon_madapt.proxy_maps.cache import MapCache, Shard, StoredMaps
-from gluon_madapt.report.threshold_figure import draw_thresholds
-from gluon_madapt.report.thresholds import BINS, Distributions
+from gluon_madapt.report.threshold_figure import BINS, Distributions, draw_thresholds
 from gluon_madapt.stages import Run, make_proxies
 from gluon_madapt.stages import proxies as stage
 

@@ -15,7 +15,8 @@ from gluon_madapt.data.image_files import read_image, write_png
 from gluon_madapt.data.label_files import read_train_ids
 from gluon_madapt.errors import UserError
 from gluon_madapt.proxy_maps.cache import Shard
-from gluon_madapt.report.threshold_figure import draw_thresholds, stored_maps
+from gluon_madapt.report.examples import stored_maps
+from gluon_madapt.report.threshold_figure import draw_thresholds
 from gluon_madapt.run_layout import PROXY_LABELS
 from gluon_madapt.stages import Run, make_proxies, retrain, train_adversarial, train_source
 from gluon_madapt.training.distributed import Distributed

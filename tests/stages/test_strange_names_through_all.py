@@ -25,9 +25,9 @@ from gluon_madapt.files.json_files import read_json, read_log
 from gluon_madapt.prediction import Predictor
 from gluon_madapt.proxy_maps import network_pass
 from gluon_madapt.proxy_maps.cache import MapCache, Shard, StoredMaps
-from gluon_madapt.report.writing import report_of_folder
-from gluon_madapt.reproduction.results import Line, Result, write_table
-from gluon_madapt.reproduction.rows import Row
+from gluon_madapt.report.page import report_of_folder
+from gluon_madapt.reproduction.results import TableRow, table_of
+from gluon_madapt.reproduction.writing import write_table
 from gluon_madapt.stages import make_proxies, retrain, train_adversarial, train_source
 
 ALL = [text(name) for name in FILES.values()]
@@ -226,10 +226,10 @@ def test_the_doctor_names_a_run_folder_that_cannot_be_made(world):
 
 
 def test_a_table_of_runs_of_such_names_is_written(tmp_path):
-    row = Row("Straße | 🚗", "adversarial", None)
     scores = {"miou": 1.0, "iou": dict.fromkeys(CLASSES, 1.0), "trained_by": ["x"], "scored_by": "x"}
-    lines = [Line("\x1b[31m", "small", row, [Result(1, str(tmp_path / text(b"run \xff")), scores)])]
-    write_table(3, lines, tmp_path, "reproduce.py --run-dir \udcff")
+    results = [{"seed": 1, "run_folder": str(tmp_path / text(b"run \xff")), "scores": scores}]
+    row = TableRow(row="Straße | 🚗", experiment="\x1b[31m", encoder="small", results=results)
+    write_table(table_of(3, [row], "reproduce.py --run-dir \udcff"), tmp_path)
     for suffix in ("md", "csv", "json"):
         assert "run \\udcff" in (tmp_path / f"table-3.{suffix}").read_bytes().decode("utf-8")
     assert read_json(tmp_path / "table-3.json")["command"] == "reproduce.py --run-dir \udcff"

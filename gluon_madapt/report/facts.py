@@ -1,19 +1,24 @@
-"""What lies in a run folder, as far as it can be read; what cannot is said in a line, and the rest is shown."""
+"""Reads what lies in a run folder; what cannot be read is said in a line, and the rest is shown."""
 
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, TypeVar
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, TypeVar, Union
 
 from gluon_madapt.config import load_experiment
 from gluon_madapt.config.renamed import current_names
+from gluon_madapt.data import is_same
+from gluon_madapt.data.fingerprints import difference
 from gluon_madapt.errors import UserError
 from gluon_madapt.files.json_files import read_json, read_log, read_settings
+from gluon_madapt.files.records import read_record
 from gluon_madapt.names import printable
-from gluon_madapt.report.stored import Metrics, ProxyRecord, read_stored
+from gluon_madapt.report.stored import Metrics, ProxyRecord
+from gluon_madapt.reproduction.reuse import fingerprint_of, hash_of
 from gluon_madapt.run_layout import CHECKPOINT, CONFIG, INPUTS, LOG, METRICS, PROXY_RECORD, STAGES, TRAININGS
 from gluon_madapt.runs.run import Run
 from gluon_madapt.training.checkpoint import read_meta
 
 _Value = TypeVar("_Value")
+_Other = TypeVar("_Other")
 
 
 class StageFacts(NamedTuple):
@@ -64,12 +69,12 @@ class RunFacts(NamedTuple):
     proxies: Optional[ProxyRecord]
     problems: List[str]
 
-    def attempt(self, read: Callable[[], _Value], otherwise: _Value) -> _Value:
+    def attempt(self, read: Callable[[], _Value], otherwise: _Other) -> Union[_Value, _Other]:
         """Return what can be read, or else note why it cannot."""
         return attempt(self.problems, read, otherwise)
 
 
-def attempt(problems: List[str], read: Callable[[], _Value], otherwise: _Value) -> _Value:
+def attempt(problems: List[str], read: Callable[[], _Value], otherwise: _Other) -> Union[_Value, _Other]:
     """Return what ``read`` does; where it ends with a `UserError`, note that, once, and return ``otherwise``."""
     try:
         return read()
@@ -114,7 +119,7 @@ def _stage_facts(run: Run, stage: str, problems: List[str]) -> StageFacts:
         folder,
         begun=any(path.exists() for path in (metrics, inputs, config, folder / CHECKPOINT)),
         finished=metrics.exists(),
-        metrics=attempt(problems, lambda: read_stored(metrics, Metrics), Metrics()) if metrics.exists() else Metrics(),
+        metrics=attempt(problems, lambda: read_record(metrics, Metrics), Metrics()) if metrics.exists() else Metrics(),
         inputs=attempt(problems, lambda: read_json(inputs), {}) if inputs.exists() else {},
         settings=attempt(problems, lambda: current_names(read_settings(config)), {}) if config.exists() else {},
         log=attempt(problems, lambda: read_log(folder / LOG), []) if stage in TRAININGS else [],
@@ -127,7 +132,7 @@ def _stage_facts(run: Run, stage: str, problems: List[str]) -> StageFacts:
 
 
 def _proxies_of(run: Run, path: Path) -> ProxyRecord:
-    record, names = read_stored(path, ProxyRecord), list(run.classes.names)
+    record, names = read_record(path, ProxyRecord), list(run.classes.names)
     if not list(record.t2) == list(record.pixels_focused_by_class) == list(record.pixels_kept_by_class) == names:
         raise UserError(f"{path}: is of other classes than this experiment's: expected {', '.join(names)}")
     return record
@@ -143,3 +148,37 @@ def _home(run: Run, stage: str) -> Path:
     except UserError:
         shared = False
     return above if shared else run.folder
+
+
+def outdated(facts: RunFacts) -> List[str]:
+    """Return a line for each stage that something else would be made of now; what is gone cannot be compared."""
+    lines = []
+    for stage, one in facts.stages.items():
+        if not one.inputs:
+            continue
+        now = _inputs_now(facts, stage)
+        known = [name for name in now if name in one.inputs and now[name] is not None]
+        differing = [name for name in known if not is_same(one.inputs[name], now[name])]
+        if differing:
+            reasons = {name: difference(one.inputs[name], now[name]) for name in differing}
+            words = ", ".join(name + f" ({why})" * bool(why) for name, why in reasons.items())
+            lines.append(f"{one.folder}: was made from something else than there is now: {words}")
+    return lines
+
+
+def _inputs_now(facts: RunFacts, stage: str) -> Dict[str, Optional[str]]:
+    """Return what is known of what a stage would be made of now."""
+    run, stages = facts.run, facts.stages
+    if stage == "source":
+        return {"images": fingerprint_of(run, "source")}
+    if stage == "adversarial":
+        images = {which: fingerprint_of(run, which) for which in ("source", "target")}
+        return dict(images, checkpoint=None if run.number > 1 else _hash(stages["source"].checkpoint))
+    target = fingerprint_of(run, "target", stages["proxies"].metrics.left_out)
+    if stage == "proxies":
+        return {"checkpoint": _hash(stages["adversarial"].checkpoint), "images": target}
+    return {"proxies": stages["proxies"].metrics.labels_sha256, "images": target}
+
+
+def _hash(path: Path) -> Optional[str]:
+    return hash_of(path) if path.is_file() else None

@@ -1,4 +1,4 @@
-"""The report's pictures of images: the paper's Figures 5 and 6, and how the thresholds came about."""
+"""Paints the paper's Figures 5 and 6, and finds or draws the figure of the thresholds."""
 
 import io
 from pathlib import Path
@@ -10,13 +10,11 @@ from PIL import Image
 from gluon_madapt.errors import UserError
 from gluon_madapt.files.json_files import read_json
 from gluon_madapt.labels import IGNORE, ClassSet
-from gluon_madapt.report.album import Album, Picture
 from gluon_madapt.report.examples import Focused, Segmented, cache_of
-from gluon_madapt.report.painting import paint_confidence, paint_image, paint_labels
-from gluon_madapt.report.run_facts import RunFacts
-from gluon_madapt.report.strips import picture_strip
-from gluon_madapt.report.threshold_figure import draw_thresholds
-from gluon_madapt.report.thresholds import is_drawn_from
+from gluon_madapt.report.facts import RunFacts
+from gluon_madapt.report.figure_files import Figure, FigureFolder
+from gluon_madapt.report.painting import paint_confidence, paint_image, paint_labels, strip_of
+from gluon_madapt.report.threshold_figure import draw_thresholds, is_drawn_from
 from gluon_madapt.run_layout import PROXY_RECORD
 
 # Drawn along with a report up to so many pixels, which takes seconds; of larger sets on demand.
@@ -28,7 +26,7 @@ class Shown(NamedTuple):
     """A picture of a row, and the text above and below it."""
 
     title: str
-    picture: Picture
+    figure: Figure
     note: str
 
 
@@ -39,7 +37,7 @@ class Row(NamedTuple):
     shown: Sequence[Shown]
 
 
-def figure_5(found: Sequence[Segmented], classes: ClassSet, album: Album) -> List[Row]:
+def figure_5(found: Sequence[Segmented], classes: ClassSet, figures: FigureFolder) -> List[Row]:
     """Paint images, what the models make of them, and the truth; all of them once more in figure-5.png."""
     rows, strip = [], []
     for number, one in enumerate(found, 1):
@@ -48,13 +46,13 @@ def figure_5(found: Sequence[Segmented], classes: ClassSet, album: Album) -> Lis
             painted[_STAGE_TITLES[stage]] = (paint_labels(labels, classes), _note(one, stage))
         if one.truth is not None:
             painted["ground truth"] = (paint_labels(one.truth, classes), "")
-        rows.append(_row(f"figure-5-{number}", one.name, painted, album))
+        rows.append(_row(f"figure-5-{number}", one.name, painted, figures))
         strip.append(painted)
-    _add_strip("figure-5", strip, classes, album)
+    _add_strip("figure-5", strip, classes, figures)
     return rows
 
 
-def figure_6(found: Sequence[Focused], t1: float, classes: ClassSet, album: Album) -> List[Row]:
+def figure_6(found: Sequence[Focused], t1: float, classes: ClassSet, figures: FigureFolder) -> List[Row]:
     """Paint the adversarial confidence of images, and their proxies without it and with it; also in figure-6.png."""
     rows, strip = [], []
     for number, one in enumerate(found, 1):
@@ -69,13 +67,13 @@ def figure_6(found: Sequence[Focused], t1: float, classes: ClassSet, album: Albu
                 f"label {100 * kept:.0f} %; hatched: {100 * dropped.mean():.0f} % dropped",
             ),
         }
-        rows.append(_row(f"figure-6-{number}", one.name, painted, album))
+        rows.append(_row(f"figure-6-{number}", one.name, painted, figures))
         strip.append(painted)
-    _add_strip("figure-6", strip, classes, album, "dropped by the discriminators")
+    _add_strip("figure-6", strip, classes, figures, "dropped by the discriminators")
     return rows
 
 
-def thresholds_picture(facts: RunFacts, album: Album) -> Optional[Picture]:
+def figure_of_thresholds(facts: RunFacts, figures: FigureFolder) -> Optional[Figure]:
     """Return the picture of the thresholds: the one that was drawn since the proxies were made, or a new one.
 
     Raises
@@ -91,12 +89,12 @@ def thresholds_picture(facts: RunFacts, album: Album) -> Optional[Picture]:
         if facts.proxies.pixels > _QUICK_PIXELS:
             command = facts.run.command_of("show_thresholds.py")
             raise UserError(f"{drawn}: not drawn, since it takes a while for so many images: {command} draws it")
-        drawn = draw_thresholds(facts.run, cache_of(facts), out=album.folder / "thresholds.png").path
+        drawn = draw_thresholds(facts.run, cache_of(facts), out=figures.folder / "thresholds.png").path
     alt = (
         f"Distributions of adversarial confidence, with t1 = {facts.proxies.t1:.3f}, and of four classes' scores, "
         "with their thresholds t2; below, one image and its proxies."
     )
-    return album.add("thresholds", _checked(drawn), alt, dots=1)
+    return figures.add("thresholds", _checked(drawn), alt, dots=1)
 
 
 def _is_current(drawn: Path, record: Path) -> bool:
@@ -115,19 +113,19 @@ def _checked(path: Path) -> bytes:
     return content
 
 
-def _row(prefix: str, name: str, painted: dict, album: Album) -> Row:
+def _row(prefix: str, name: str, painted: dict, figures: FigureFolder) -> Row:
     shown = []
     for title, (picture, note) in painted.items():
         file = f"{prefix}-{title.split(':')[0].replace(' ', '-')}"
-        shown.append(Shown(title, album.add(file, picture, f"{title} of {name}. {note}".strip()), note))
+        shown.append(Shown(title, figures.add(file, picture, f"{title} of {name}. {note}".strip()), note))
     return Row(name, shown)
 
 
-def _add_strip(name: str, rows: Sequence[dict], classes: ClassSet, album: Album, hatched: str = "") -> None:
+def _add_strip(name: str, rows: Sequence[dict], classes: ClassSet, figures: FigureFolder, hatched: str = "") -> None:
     if rows:
         columns = list(rows[0])
         pictures = [[painted[title][0] for title in columns] for painted in rows]
-        album.add(name, picture_strip(columns, pictures, classes, hatched), "All rows of the figure in one picture.")
+        figures.add(name, strip_of(columns, pictures, classes, hatched), "All rows of the figure in one picture.")
 
 
 def _note(one: Segmented, stage: str) -> str:

@@ -1,4 +1,4 @@
-"""The pictures of a report: each a file of its own, and inline in the page."""
+"""Keeps the figures of a report: each a PNG file of its own, and inline in the page."""
 
 import base64
 import hashlib
@@ -12,12 +12,12 @@ from PIL import Image
 
 from gluon_madapt.files.atomic import write_atomically
 
-# Characters of a picture's name that its file's name has.
+# Characters of a figure's name that its file's name has.
 _LONGEST_NAME = 100
 
 
-class Picture(NamedTuple):
-    """A picture in the page: its address, its size in the page at most, and what says the same to who cannot see it."""
+class Figure(NamedTuple):
+    """A figure in the page: its address, its largest size there, and the text for who cannot see it."""
 
     uri: str
     width: int
@@ -25,8 +25,8 @@ class Picture(NamedTuple):
     alt: str
 
 
-class Album:
-    """Pictures that are written as PNG files to a folder and can be put into a page.
+class FigureFolder:
+    """Figures that are written as PNG files to a folder and can be put into a page.
 
     Parameters
     ----------
@@ -35,16 +35,16 @@ class Album:
 
     Attributes
     ----------
-    pictures : dict of str to Picture
+    figures : dict of str to Figure
         By name; a file is called NAME.png, without what could lead out of the folder or be no file's name.
     """
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self.pictures: Dict[str, Picture] = {}
+        self.figures: Dict[str, Figure] = {}
 
-    def add(self, name: str, content: Union[bytes, np.ndarray], alt: str, dots: int = 0) -> Picture:
-        """Keep a picture: a PNG file, or (h, w, 3) uint8 RGB.
+    def add(self, name: str, content: Union[bytes, np.ndarray], alt: str, dots: int = 0) -> Figure:
+        """Keep a figure: a PNG file, or (h, w, 3) uint8 RGB.
 
         ``dots`` of it make a pixel of the page: by default two of a file's, one of an array's.
 
@@ -59,20 +59,20 @@ class Album:
             file.write(png)
         width, height = Image.open(io.BytesIO(png)).size
         uri = f"data:image/png;base64,{base64.b64encode(png).decode()}"
-        self.pictures[name] = Picture(uri, round(width / dots), round(height / dots), alt)
-        return self.pictures[name]
+        self.figures[name] = Figure(uri, round(width / dots), round(height / dots), alt)
+        return self.figures[name]
 
-    def below(self, prefix: str) -> "Album":
-        """Return an album of the same folder whose names begin with ``prefix``."""
+    def below(self, prefix: str) -> "FigureFolder":
+        """Return the same folder, for figures whose names begin with ``prefix``."""
         return _Part(self, prefix) if prefix else self
 
 
-class _Part(Album):
-    def __init__(self, whole: Album, prefix: str):
+class _Part(FigureFolder):
+    def __init__(self, whole: FigureFolder, prefix: str):
         super().__init__(whole.folder)
         self._whole, self._prefix = whole, prefix
 
-    def add(self, name: str, content: Union[bytes, np.ndarray], alt: str, dots: int = 0) -> Picture:
+    def add(self, name: str, content: Union[bytes, np.ndarray], alt: str, dots: int = 0) -> Figure:
         return self._whole.add(f"{self._prefix}{name}", content, alt, dots)
 
 
