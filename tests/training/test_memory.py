@@ -7,7 +7,14 @@ import pytest
 from conftest import ROOT
 
 
-@pytest.mark.parametrize(("what", "megabytes"), [("prediction", 85), ("multi-scale", 120), ("training", 220)])
+@pytest.mark.parametrize(
+    ("what", "megabytes"),
+    [
+        ("prediction", 85),
+        pytest.param("multi-scale", 120, marks=pytest.mark.slow),
+        pytest.param("training", 220, marks=pytest.mark.slow),
+    ],
+)
 def test_images_of_many_sizes_take_little_more_memory_than_those_of_the_largest(what, megabytes):
     command = [sys.executable, str(ROOT / "tests" / "growing_memory.py"), what, "40"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
