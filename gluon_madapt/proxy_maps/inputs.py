@@ -7,6 +7,7 @@ from typing import Dict, Optional, Sequence, Tuple
 import numpy as np
 
 from gluon_madapt.data import Dataset, proxy_path
+from gluon_madapt.data.fingerprints import Fingerprint
 from gluon_madapt.errors import UserError
 from gluon_madapt.names import check_lengths
 from gluon_madapt.proxy_maps.labelling import Truth
@@ -27,8 +28,8 @@ def readable_target(run: Run) -> Tuple[Dataset, Sequence[str]]:
     return target.without(left_out), left_out
 
 
-def truth_of(run: Run, target: Dataset) -> Truth:
-    """Return what reads the true labels of target images, for an audit alone."""
+def truth_of(run: Run, target: Dataset) -> Tuple[Truth, Fingerprint]:
+    """Return what reads the true labels of target images, for an audit alone, and their fingerprint."""
     labelled = run.dataset("target", labelled=True)
     check_inputs(run, "target", labelled, labelled=True)
     places = {sample.name: index for index, sample in enumerate(labelled.samples)}
@@ -45,7 +46,7 @@ def truth_of(run: Run, target: Dataset) -> Truth:
             _log.warning("%s: left out of the audit", error)
             return None
 
-    return read
+    return read, labelled.fingerprint
 
 
 def check_names(target: Dataset, folder: Path) -> None:

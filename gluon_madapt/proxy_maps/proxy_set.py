@@ -7,6 +7,7 @@ from typing import Any, Dict, NamedTuple, Sequence
 import numpy as np
 
 from gluon_madapt.config import Experiment
+from gluon_madapt.data.fingerprints import Fingerprint, is_same
 from gluon_madapt.files.json_files import read_json, write_json
 from gluon_madapt.proxies import Shares, Thresholds
 from gluon_madapt.proxy_maps.cache import MapCache
@@ -57,10 +58,10 @@ class ProxySet(NamedTuple):
         files = [self.metrics, self.record, *(self.labelling.path(name) for name in self.labelling.names)]
         return all(path.exists() for path in files)
 
-    @property
-    def audited(self) -> bool:
-        """Whether the record says how many labels are right."""
-        return self.record.exists() and "audit" in read_json(self.record)
+    def is_audited(self, truth: Fingerprint) -> bool:
+        """Tell whether the record says how many labels are right, by the truth that there is now."""
+        record = read_json(self.record) if self.record.exists() else {}
+        return "audit" in record and is_same(record.get("audited_by"), truth)
 
     @property
     def share_labelled(self) -> float:
@@ -83,19 +84,19 @@ class ProxySet(NamedTuple):
         write_json(self.record, record)
         write_json(self.metrics, metrics)  # last
 
-    def audit(self, cache: MapCache, truth: Truth) -> None:
-        """Add to the record how many labels are right, by the truth."""
+    def audit(self, cache: MapCache, truth: Truth, fingerprint: Fingerprint) -> None:
+        """Add to the record how many labels are right, by the truth of a fingerprint."""
         self.labelling.restore()
         record, threads = read_json(self.record), self.run.experiment.data.threads
         audit = audit_labels(cache, self.labelling, thresholds_of(record), threads, truth)
-        write_json(self.record, dict(record, audit=audit.report(self.run.classes.names)))
+        write_json(self.record, dict(record, audit=audit.report(self.run.classes.names), audited_by=fingerprint))
 
-    def summary(self) -> str:
-        """Return the share of labelled pixels, and of right ones where it is known, as a line of text."""
+    def summary(self, audited: bool) -> str:
+        """Return the share of labelled pixels and, if just ``audited``, of right ones, as a line of text."""
         record = read_json(self.record)
         text = f"proxies: {100 * record['share_labelled']:.1f}% of all pixels labelled, in {self.labels}"
         for group, counts in record.get("audit", {}).items():
-            if counts["pixels"]:
+            if audited and counts["pixels"]:
                 text += f"; {group.replace('_', ' ')} {100 * counts['accuracy']:.1f}% right"
         return text
 

@@ -177,7 +177,9 @@ def _inputs_now(facts: RunFacts, stage: str) -> Dict[str, Optional[str]]:
     target = fingerprint_of(run, "target", stages["proxies"].metrics.left_out)
     if stage == "proxies":
         return {"checkpoint": _hash(stages["adversarial"].checkpoint), "images": target}
-    return {"proxies": stages["proxies"].metrics.labels_sha256, "images": target}
+    from_source = run.number == 1 and run.experiment.retrain.init == "source"
+    start = _hash(stages["source"].checkpoint) if from_source else None
+    return {"proxies": stages["proxies"].metrics.labels_sha256, "images": target, "start": start}
 
 
 def _hash(path: Path) -> Optional[str]:

@@ -75,17 +75,18 @@ def make_proxies(
         return
     sets = _open(runs, inputs, maps.names, left_out)
     unfinished = [proxies for proxies in sets if not proxies.finished]
-    if unfinished or (truth and not all(proxies.audited for proxies in sets)):
+    unaudited = [one for one in sets if truth and not (one.finished and one.is_audited(truth[1]))]
+    if unfinished or unaudited:
         network_pass(run, start, target, maps, restart=run.fresh and cache is None)
         with maps.reading():
             if unfinished:
                 _label(unfinished, maps, start)
-            for proxies in sets:
-                if truth and not proxies.audited:
-                    proxies.audit(maps, truth)
+            if truth:
+                for proxies in unaudited:
+                    proxies.audit(maps, *truth)
     for proxies in sets:
         _remove(proxies.search)
-        _log.info("%s", proxies.summary())
+        _log.info("%s", proxies.summary(audit))
     _refuse_empty(sets)
 
 

@@ -11,8 +11,8 @@ from proxy_runs import IMAGES, cache_of, command, made, record
 from small_experiments import small_experiment
 
 from gluon_madapt.data import Dataset
-from gluon_madapt.data.image_files import read_image
-from gluon_madapt.data.label_files import read_train_ids
+from gluon_madapt.data.image_files import read_image, write_png
+from gluon_madapt.data.label_files import read_label_ids, read_train_ids
 from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.proxies import Shares, compute_thresholds, label_image
 from gluon_madapt.proxy_maps.cache import MapCache, Shard, StoredMaps
@@ -84,6 +84,7 @@ def test_labels_are_read_for_an_audit_alone(run, copied, straight, monkeypatch):
     assert made(copied)["log.jsonl"] == made(straight)["log.jsonl"]
     found = record(copied)
     audit = found.pop("audit")
+    assert found.pop("audited_by") == run.dataset("target", labelled=True).fingerprint
     assert found == record(straight), "the truth changes nothing but what is reported"
     labels = run.dataset("target", labelled=True)
     paths = sorted((copied / "proxies" / "labels").rglob("*.png"))
@@ -185,3 +186,19 @@ def test_the_distributions_in_the_picture_count_every_pixel():
     for c in range(3):
         chosen = score[(label == c) & (confidence > 0.3)]
         np.testing.assert_array_equal(found.scores[c], np.histogram(chosen, BINS, (0, 1))[0])
+
+
+def test_an_audit_is_made_anew_when_the_truth_has_changed(copied, tiny_world, tmp_path, caplog):
+    world = tmp_path / "world"
+    shutil.copytree(tiny_world, world)
+    moved = Run(small_experiment(world), copied)
+    make_proxies(moved, audit=True)
+    before = record(copied)["audit"]
+    for path in (world / "cityscapes" / "gtFine" / "train").rglob("*_labelIds.png"):
+        write_png(path, np.full_like(read_label_ids(path), 26))
+    make_proxies(moved, audit=True)
+    assert record(copied)["audit"] != before
+    caplog.clear()
+    caplog.set_level("INFO")
+    make_proxies(moved)
+    assert "right" not in caplog.text, "nobody has looked at the truth"
