@@ -172,6 +172,7 @@ def test_a_target_without_any_label_folder_will_do(run, tiny_world, tmp_path):
     assert (tmp_path / "run" / "retrain" / "segmenter.params").is_file()
 
 
+@pytest.mark.slow
 def test_two_adversarial_trainings_on_two_threads_end_bitwise_equal(run, tiny_world, tmp_path):
     folder, _ = run
     found = []

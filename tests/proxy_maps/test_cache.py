@@ -16,6 +16,7 @@ from gluon_madapt.proxy_maps.cache import MapCache, Shard, StoredMaps
 from gluon_madapt.stages import Run, make_proxies
 
 
+@pytest.mark.slow
 def test_shards_side_by_side_make_the_maps_of_one_process(trained, tiny_world, tmp_path):
     for name in ("one", "two"):
         shutil.copytree(trained, tmp_path / name)

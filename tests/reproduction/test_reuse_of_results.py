@@ -162,14 +162,17 @@ def test_a_page_says_which_stages_are_of_other_content(folder, world, altered, l
 
 
 @pytest.mark.parametrize(
-    ("replaced", "by", "line"),
-    [("source", "adversarial", "adversarial: checkpoint"), ("adversarial", "source", "proxies: checkpoint")],
+    ("replaced", "by", "lines"),
+    [
+        ("source", "adversarial", ["adversarial: checkpoint", "retrain: start"]),
+        ("adversarial", "source", ["proxies: checkpoint"]),
+    ],
 )
-def test_a_page_says_where_a_checkpoint_is_another_one(folder, world, replaced, by, line):
+def test_a_page_says_where_a_checkpoint_is_another_one(folder, world, replaced, by, lines):
     shutil.copy(folder / by / "checkpoint.npz", folder / replaced / "checkpoint.npz")
-    (found,) = outdated(facts(world, folder))
-    stage, words = line.split(": ")
-    assert found == f"{folder / stage}: was made from something else than there is now: {words}"
+    stages = [line.split(": ") for line in lines]
+    expected = [f"{folder / one}: was made from something else than there is now: {words}" for one, words in stages]
+    assert outdated(facts(world, folder)) == expected
 
 
 def test_a_picture_of_thresholds_is_of_the_proxies_that_are_there(folder, world):

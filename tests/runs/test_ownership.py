@@ -16,6 +16,7 @@ from gluon_madapt.errors import UserError
 from gluon_madapt.proxy_maps.cache import MapCache, Shard, StoredMaps
 from gluon_madapt.report.page import report_of_folder
 from gluon_madapt.reproduction.plan import Plan
+from gluon_madapt.reproduction.results import table_of
 from gluon_madapt.reproduction.reuse import reuse_of
 from gluon_madapt.reproduction.rows import rows_of
 from gluon_madapt.reproduction.writing import write_table
@@ -181,10 +182,10 @@ def test_scores_take_the_place_of_scores(content, tmp_path):
 def test_a_table_does_not_take_the_place_of_another_file(name, tmp_path):
     (tmp_path / name).write_text("mine")
     with pytest.raises(UserError, match=rf"{name}: is no table of this project"):
-        write_table(3, [], tmp_path, "command")
+        write_table(table_of(3, [], "command"), tmp_path)
     (tmp_path / name).unlink()
     for _ in range(2):
-        write_table(3, [], tmp_path, "command")
+        write_table(table_of(3, [], "command"), tmp_path)
 
 
 @pytest.mark.parametrize(
