@@ -14,6 +14,7 @@ from mxnet import nd
 
 from gluon_madapt.config import load_experiment
 from gluon_madapt.evaluation import predict_labels
+from gluon_madapt.models import halvings
 from gluon_madapt.proxy_maps.network_pass import Networks
 from gluon_madapt.runs.networks import new_discriminators, new_segmenter
 from gluon_madapt.stages import Run
@@ -50,13 +51,13 @@ def work(run, stage, batch_size):
             nd.waitall()
     elif stage == "adversarial":
         settings = run.experiment.adversarial
-        step = AdversarialStep(net, new_discriminators(run, 2, net.mid_channels), settings)
+        step = AdversarialStep(net, new_discriminators(run, halvings(2), net.mid_channels), settings)
         parts = [(labelled(batch_size, SOURCE), Part(nd.array(random_images(batch_size, *TARGET))))]
         for _ in range(2):
             step(parts)
             nd.waitall()
     elif stage == "proxies":
-        networks = Networks(run, net, new_discriminators(run, 2, net.mid_channels))
+        networks = Networks(run, net, new_discriminators(run, halvings(2), net.mid_channels))
         for image in random_images(2, *TARGET):
             networks.maps(image, FULL)
     else:

@@ -29,7 +29,7 @@ from torch_twin import segmenter as torch_segmenter
 
 from gluon_madapt.config import load_experiment
 from gluon_madapt.evaluation import predict_probabilities
-from gluon_madapt.models import HALVINGS, Discriminator
+from gluon_madapt.models import Discriminator, halvings
 from gluon_madapt.models.fusion import FEATURE_CHANNELS
 from gluon_madapt.stages.adversarial import AdversarialStep
 from gluon_madapt.stages.supervised import SupervisedStep
@@ -112,8 +112,8 @@ def adversarial(encoder):
     channels = {"D1": FEATURE_CHANNELS, "D2": net.mid_channels}
     discriminators, twins = {}, {}
     for name, number in channels.items():
-        discriminators[name] = initialized(Discriminator(number, HALVINGS[name]))
-        twins[name] = load_gluon(TorchDiscriminator(number, HALVINGS[name]), parameter_values(discriminators[name]))
+        discriminators[name] = initialized(Discriminator(number, halvings(2)[name]))
+        twins[name] = load_gluon(TorchDiscriminator(number, halvings(2)[name]), parameter_values(discriminators[name]))
         twins[name].to(memory_format=torch.channels_last)
     step = AdversarialStep(net, discriminators, settings)
     parts = [(Part(nd.array(images), nd.array(labels)), Part(nd.array(targets)))]

@@ -28,6 +28,7 @@ from brute_force import divided_labels, sorted_thresholds, whole_images
 
 from gluon_madapt.config import Data, load_experiment
 from gluon_madapt.data import normalize, open_dataset, resize_image
+from gluon_madapt.models import halvings
 from gluon_madapt.models.bilinear import resize_like
 from gluon_madapt.models.upsampling import probability_blocks
 from gluon_madapt.proxies import Shares, compute_thresholds, label_image
@@ -233,7 +234,7 @@ def network_on_random_images():
 def random_networks():
     run = Run(load_experiment(ROOT / "configs" / "base.yaml", ["model.weights=none", "devices=[cpu(0)]"]))
     net = new_segmenter(run)
-    return Networks(run, net, new_discriminators(run, 2, net.mid_channels))
+    return Networks(run, net, new_discriminators(run, halvings(2), net.mid_channels))
 
 
 def real_maps(cityscapes):

@@ -150,9 +150,13 @@ class Source(Training):
 
 
 class Adversarial(Training):
-    """Stage 2: adversarial training with zero, one (D1) or two discriminators; both learning rates are constant."""
+    """Stage 2: adversarial training with zero, one (D1) or two discriminators; both learning rates are constant.
+
+    ``output_stride`` is the side of one cell of what the discriminators say, in pixels of the image; D2 starts at 16.
+    """
 
     discriminators: Annotated[Literal[0, 1, 2], WHOLE]
+    output_stride: Annotated[Literal[4, 8, 16, 32], WHOLE] = 32
     discriminator_learning_rate: float = _Positive
     lambda_seg: float = _NotNegative
     lambda_1: float = _NotNegative

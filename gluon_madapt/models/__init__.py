@@ -5,7 +5,7 @@ Open `segmenter` first: F and C, composed of `encoders`, `fusion` and `classifie
 """
 
 from gluon_madapt.models import _gluoncv  # noqa: F401 - before all that imports GluonCV
-from gluon_madapt.models.discriminator import HALVINGS, Discriminator
+from gluon_madapt.models.discriminator import Discriminator, halvings
 from gluon_madapt.models.segmenter import Segmenter
 
-__all__ = ["HALVINGS", "Discriminator", "Segmenter"]
+__all__ = ["Discriminator", "Segmenter", "halvings"]

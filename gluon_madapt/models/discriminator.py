@@ -1,12 +1,39 @@
 """The patch-based discriminators D1 on F(X) and D2 on F_l(X) (P §2.2, §2.4)."""
 
+from typing import Dict
+
 from mxnet.gluon import HybridBlock, nn
 
 WIDTHS = (64, 128, 256)
 LEAK = 0.2
 
-# Both discriminators end at 1/32 of the image: D1 starts at 1/4, D2 at 1/16 (P §2.4).
-HALVINGS = {"D1": 3, "D2": 1}
+# Pixels of the image to a cell of the map that a discriminator looks at, and to a cell of what it says (P §2.4).
+INPUT_STRIDES = {"D1": 4, "D2": 16}
+OUTPUT_STRIDE = 32
+
+
+def halvings(number: int, output_stride: int = OUTPUT_STRIDE) -> Dict[str, int]:
+    """Return how often D1, or D1 and D2, halve their maps to end at 1/output_stride of the image.
+
+    Parameters
+    ----------
+    number : int
+        0 (neither), 1 (D1) or 2.
+    output_stride : int
+        4, 8, 16 or 32.  A discriminator whose map is coarser than that stays there.
+
+    Returns
+    -------
+    dict of str to int
+        By name: {"D1": 3, "D2": 1} for two at 1/32, {"D1": 0, "D2": 0} at 1/4, where D2 stays at 1/16.
+    """
+    names = list(INPUT_STRIDES)[:number]
+    return {name: max(0, (output_stride // INPUT_STRIDES[name]).bit_length() - 1) for name in names}
+
+
+def cells_across(pixels: int, name: str, halved: int) -> int:
+    """Return how many cells D1 or D2, which halves its map so often, makes of so many pixels of a side."""
+    return -(-pixels // INPUT_STRIDES[name]) >> halved
 
 
 class Discriminator(HybridBlock):
@@ -20,7 +47,7 @@ class Discriminator(HybridBlock):
     in_channels : int
         Channels of the feature map.
     halvings : int
-        3 for D1 on F(X), 1 for D2 on F_l(X).
+        As of `halvings`: 3 for D1 on F(X), 1 for D2 on F_l(X) in the paper.
 
     Input: (N, in_channels, H, W).  Output: (N, 1, h, w) logits of "source", h = H // 2**halvings.
     """

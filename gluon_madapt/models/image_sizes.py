@@ -1,38 +1,36 @@
 """Tells which sizes of images the networks take."""
 
 from itertools import count
-from typing import Callable, Collection, Sequence, Tuple
+from typing import Callable, Mapping, Optional, Sequence, Tuple
 
 from gluon_madapt.errors import UserError
-from gluon_madapt.models.discriminator import HALVINGS
+from gluon_madapt.models.discriminator import INPUT_STRIDES
 
 # A width and a height.
 Size = Tuple[int, int]
 
 # VGG16 halves its input five times, rounding down; the other encoders round up, and take a single pixel.
 _LEAST_SIDE = {"vgg16": 32}
-# Pixels of the image to a cell of the map that a discriminator looks at.
-_STRIDES = {"D1": 4, "D2": 16}
 # Of a network's input, 8192x8192: a thin image whose short side is enlarged would otherwise take all memory.
 _MOST_PIXELS = 1 << 26
 # Its longer side: an interpolation matrix has about the square of it as elements, and MXNet crashes from 2^31 on.
 _LONGEST_SIDE = 1 << 15
 
 
-def least_side(encoder: str, discriminators: Collection[str] = ()) -> int:
-    """Return how many pixels each side of an image needs for an encoder, and for "D1" and "D2" on its maps.
+def least_side(encoder: str, discriminators: Optional[Mapping[str, int]] = None) -> int:
+    """Return how many pixels each side of an image needs for an encoder, and for discriminators on its maps.
 
     A discriminator rounds down where it halves, so that its map needs 2**halvings cells; the last may be a part of one.
     """
-    cells = {name: 2 ** HALVINGS[name] for name in discriminators}
-    return max(_LEAST_SIDE.get(encoder, 1), *((cells[name] - 1) * _STRIDES[name] + 1 for name in cells), 1)
+    cells = {name: 2**halved for name, halved in (discriminators or {}).items()}
+    return max(_LEAST_SIDE.get(encoder, 1), *((cells[name] - 1) * INPUT_STRIDES[name] + 1 for name in cells), 1)
 
 
 def refuse_size(
     own: Size,
     seen: Size,
     encoder: str,
-    discriminators: Collection[str] = (),
+    discriminators: Optional[Mapping[str, int]] = None,
     scales: Sequence[float] = (1.0,),
     rounding: Callable[[float], int] = round,
 ) -> None:
@@ -44,8 +42,8 @@ def refuse_size(
         The size of the image, and that which it is resized to.
     encoder : str
         "resnet101", "vgg16" or "small".
-    discriminators : collection of str
-        Those that look at its maps, of "D1" and "D2".
+    discriminators : mapping of str to int, optional
+        Those that look at its maps, and how often each halves its own, as of `halvings`.
     scales : sequence of float
         Factors on ``seen``.
     rounding : callable

@@ -11,16 +11,22 @@ from mxnet import nd
 from gluon_madapt.data import Dataset, normalize, resize_image
 from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.evaluation.adabn import adapt_to_target, how_adapted
-from gluon_madapt.models import Discriminator, Segmenter
+from gluon_madapt.models import Discriminator, Segmenter, halvings
+from gluon_madapt.models.discriminator import OUTPUT_STRIDE
 from gluon_madapt.proxy_maps.cache import MapCache, Shard, StoredMaps
 from gluon_madapt.runs.networks import new_discriminators
 from gluon_madapt.runs.run import Run
 from gluon_madapt.runs.trained import load_any_segmenter
 from gluon_madapt.system.progress import Progress
 from gluon_madapt.system.threads import in_threads
-from gluon_madapt.training.checkpoint import load_network, stored_networks
+from gluon_madapt.training.checkpoint import load_network, read_meta, stored_networks
 
-DISCRIMINATORS = ("D1", "D2")
+
+def discriminators_in(path: Path) -> Dict[str, int]:
+    """Return how often the discriminators of a checkpoint halve their maps, as of `halvings`; {} if there are none."""
+    number = len({"D1", "D2"} & stored_networks(path))
+    # An older version does not say it, and had the paper's stride.
+    return halvings(number, read_meta(path).get("output_stride", OUTPUT_STRIDE)) if number else {}
 
 
 def open_cache(run: Run, start: Path, target: Dataset, folder: Path, inputs: dict) -> MapCache:
@@ -45,7 +51,7 @@ def open_cache(run: Run, start: Path, target: Dataset, folder: Path, inputs: dic
         encoder=experiment.model.encoder,
         classes=len(run.classes),
         size=experiment.proxies.size and list(experiment.proxies.size),
-        discriminators=[name for name in DISCRIMINATORS if name in stored_networks(start)],
+        discriminators=list(discriminators_in(start)),
     )
     if experiment.proxies.adabn_batches:
         made_from["adabn"] = how_adapted(run, experiment.proxies.adabn_batches)
@@ -99,8 +105,7 @@ def load_networks(run: Run, start: Path, adabn_batches: int = 0) -> "Networks":
     net, checkpoint = load_any_segmenter(run, start)
     if adabn_batches:
         adapt_to_target(run, net, adabn_batches)
-    names = [name for name in DISCRIMINATORS if checkpoint.has(name)]
-    discriminators = new_discriminators(run, len(names), net.mid_channels)
+    discriminators = new_discriminators(run, discriminators_in(start), net.mid_channels)
     for name, discriminator in discriminators.items():
         load_network(checkpoint, name, discriminator, start)
     return Networks(run, net, discriminators)

@@ -15,6 +15,7 @@ from gluon_madapt.evaluation.protocol import protocol_of
 from gluon_madapt.evaluation.tables import text_table
 from gluon_madapt.formats import duration
 from gluon_madapt.labels import IGNORE
+from gluon_madapt.models.discriminator import cells_across
 from gluon_madapt.models.image_sizes import refuse_size
 from gluon_madapt.proxies import compute_thresholds, label_image
 from gluon_madapt.proxy_maps.cache import StoredMaps
@@ -23,7 +24,7 @@ from gluon_madapt.proxy_maps.scored_maps import scored_blocks
 from gluon_madapt.reproduction.plan import Plan
 from gluon_madapt.reproduction.reuse import DONE, REFUSED, TO_FINISH, TO_RUN, reuse_of
 from gluon_madapt.reproduction.steps import Step
-from gluon_madapt.runs.datasets import image_count, input_size, own_size
+from gluon_madapt.runs.datasets import halvings_of, image_count, input_size, own_size
 from gluon_madapt.runs.networks import new_discriminators, new_segmenter
 from gluon_madapt.runs.run import Run
 from gluon_madapt.stages.adversarial import AdversarialStep
@@ -74,7 +75,7 @@ class Estimate:
         key: Tuple[object, ...]
         if step.stage == "adversarial":
             inputs = (settings.source_input, settings.target_input)
-            key = (settings.batch_size, *inputs, settings.discriminators, run.number > 1)
+            key = (settings.batch_size, *inputs, settings.discriminators, settings.output_stride, run.number > 1)
             measure = _adversarial
         else:
             key, measure = (settings.batch_size, settings.input), _supervised
@@ -133,10 +134,10 @@ def _adversarial(run: Run, stage: str) -> float:
     source = input_size(settings.source_input, own_size(run.experiment, "source"))
     target = input_size(settings.target_input, own_size(run.experiment, "target"))
     for size in (source, target):
-        refuse_size(size, size, run.experiment.model.encoder, ("D1", "D2")[: settings.discriminators])
+        refuse_size(size, size, run.experiment.model.encoder, halvings_of(settings))
     probed = _probed(settings.batch_size, source)
     net = new_segmenter(run)
-    discriminators = new_discriminators(run, settings.discriminators, net.mid_channels)
+    discriminators = new_discriminators(run, halvings_of(settings), net.mid_channels)
     kind = AdversarialStep if run.number == 1 else DiscriminatorStep
     step = kind(net, discriminators, settings.model_copy(update={"batch_size": probed}))
     parts = [(Part(_images(run, probed, source), _labels(run, probed, source)), Part(_images(run, probed, target)))]
@@ -148,7 +149,7 @@ def _network_pass(run: Run) -> float:
     net = new_segmenter(run)
     net.hybridize()
     size = run.experiment.proxies.size or own_size(run.experiment, "target")
-    refuse_size(size, size, run.experiment.model.encoder, ("D1", "D2"))
+    refuse_size(size, size, run.experiment.model.encoder, halvings_of(run.experiment.adversarial))
     batch = _images(run, 1, size)
     return _measure(lambda: net.quarter(batch))
 
@@ -159,7 +160,9 @@ def _selection(run: Run, alone: bool) -> float:
     width, height = run.experiment.proxies.size or own
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(len(run.classes), height // 4, width // 4)).astype(np.float32)
-    discriminators = [rng.random((height // 32, width // 32), dtype=np.float32) for _ in range(2)]
+    halved = halvings_of(run.experiment.adversarial).items()
+    cells = [(cells_across(height, *one), cells_across(width, *one)) for one in halved]
+    discriminators = [rng.random(size, dtype=np.float32) for size in cells]
     blocks = _Blocks(StoredMaps(own[::-1], discriminators, logits))
     shares = shares_of(run.experiment)
 

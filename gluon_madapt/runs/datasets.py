@@ -1,13 +1,14 @@
 """Opens the images of an experiment, reads their sizes from their headers, and makes batches of them."""
 
-from typing import Optional, Tuple
+from typing import Mapping, Optional, Tuple
 
-from gluon_madapt.config import Data, Experiment, Input, Training
+from gluon_madapt.config import Adversarial, Data, Experiment, Input, Training
 from gluon_madapt.data import Dataset, Loader, label_map_of, open_dataset
 from gluon_madapt.data.image_files import image_size
 from gluon_madapt.data.layouts import PUBLISHED_COUNTS, PUBLISHED_SIZES
 from gluon_madapt.data.transforms import base_size
 from gluon_madapt.errors import UserError
+from gluon_madapt.models import halvings
 from gluon_madapt.models.image_sizes import refuse_size
 from gluon_madapt.training.distributed import Distributed
 
@@ -32,7 +33,7 @@ def make_loader(
 ) -> Loader:
     """Return a worker's batches of a dataset; ``stream`` names their randomness."""
     distributed.images_per_part(training)  # before anything is read or begun
-    refuse_sizes(dataset, settings, experiment.model.encoder, getattr(training, "discriminators", 0))
+    refuse_sizes(dataset, settings, experiment.model.encoder, halvings_of(training))
     first = distributed.rank * training.accumulate
     return Loader(
         dataset,
@@ -71,7 +72,14 @@ def image_count(experiment: Experiment, which: str) -> Optional[int]:
         return data and PUBLISHED_COUNTS.get((data.dataset, data.split))
 
 
-def refuse_sizes(dataset: Dataset, settings: Input, encoder: str, discriminators: int = 0) -> None:
+def halvings_of(training: Training) -> Mapping[str, int]:
+    """Return how often the discriminators of a stage halve their maps; there are some in stage 2 alone."""
+    return halvings(training.discriminators, training.output_stride) if isinstance(training, Adversarial) else {}
+
+
+def refuse_sizes(
+    dataset: Dataset, settings: Input, encoder: str, discriminators: Optional[Mapping[str, int]] = None
+) -> None:
     """Refuse images that the networks would see too small or too large, at the smallest or largest random scale.
 
     Parameters
@@ -82,8 +90,8 @@ def refuse_sizes(dataset: Dataset, settings: Input, encoder: str, discriminators
         How they are resized and scaled.
     encoder : str
         "resnet101", "vgg16" or "small".
-    discriminators : int
-        How many of D1 and D2 look at their maps.
+    discriminators : mapping of str to int, optional
+        Those that look at their maps, and how often each halves its own, as of `halvings`.
 
     Raises
     ------
@@ -92,7 +100,6 @@ def refuse_sizes(dataset: Dataset, settings: Input, encoder: str, discriminators
     """
     if settings.crop:  # which is large enough, and images are padded to it
         return
-    names = ("D1", "D2")[:discriminators]
     for sample in dataset.samples[: 1 if settings.size else None]:  # to one size, all are alike
         try:
             own = image_size(sample.image)
@@ -100,6 +107,6 @@ def refuse_sizes(dataset: Dataset, settings: Input, encoder: str, discriminators
             continue
         try:
             seen = base_size(*own, size=settings.size, short_side=settings.short_side)
-            refuse_size(own, seen, encoder, names, settings.scale)
+            refuse_size(own, seen, encoder, discriminators, settings.scale)
         except UserError as error:
             raise UserError(f"{sample.image}: {error}") from None

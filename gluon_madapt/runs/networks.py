@@ -1,13 +1,13 @@
 """Builds the networks of an experiment: random ones, or with an encoder trained on ImageNet."""
 
-from typing import Dict, Sequence, Tuple
+from typing import Dict, Mapping, Sequence, Tuple
 
 import mxnet as mx
 from mxnet.gluon import HybridBlock
 
 from gluon_madapt.errors import UserError
 from gluon_madapt.files.hashing import sha256
-from gluon_madapt.models import HALVINGS, Discriminator, Segmenter
+from gluon_madapt.models import Discriminator, Segmenter
 from gluon_madapt.models.fusion import FEATURE_CHANNELS
 from gluon_madapt.runs.run import Run
 from gluon_madapt.weights.loading import load_imagenet
@@ -44,10 +44,10 @@ def imagenet_segmenter(run: Run) -> Tuple[Segmenter, str]:
     return net, sha256(path)
 
 
-def new_discriminators(run: Run, number: int, mid_channels: int) -> Dict[str, Discriminator]:
-    """Build no discriminator, D1, or D1 and D2, random from the seed."""
+def new_discriminators(run: Run, halved: Mapping[str, int], mid_channels: int) -> Dict[str, Discriminator]:
+    """Build discriminators that halve their maps so often, as of `halvings`, random from the seed."""
     channels = {"D1": FEATURE_CHANNELS, "D2": mid_channels}
-    networks = {name: Discriminator(channels[name], HALVINGS[name]) for name in list(channels)[:number]}
+    networks = {name: Discriminator(channels[name], number) for name, number in halved.items()}
     for network in networks.values():
         _initialize(network, run.contexts, run.experiment.seed)
     return networks

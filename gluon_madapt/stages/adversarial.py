@@ -15,6 +15,7 @@ from gluon_madapt.errors import UserError
 from gluon_madapt.evaluation.protocol import scored_along_the_way_on, scorer_along_the_way
 from gluon_madapt.files.hashing import sha256
 from gluon_madapt.models import Discriminator, Segmenter
+from gluon_madapt.models.discriminator import INPUT_STRIDES
 from gluon_madapt.models.losses import (
     DomainLoss,
     FeaturePass,
@@ -23,6 +24,7 @@ from gluon_madapt.models.losses import (
     SupervisedPass,
     TargetTerm,
 )
+from gluon_madapt.runs.datasets import halvings_of
 from gluon_madapt.runs.input_checks import check_inputs
 from gluon_madapt.runs.labelled_pixels import patience
 from gluon_madapt.runs.networks import new_discriminators
@@ -53,7 +55,11 @@ def train_adversarial(run: Run) -> None:
         refuse_weights(settings)
     start = run.start_of_round()
     net, _ = load_any_segmenter(run, start)
-    discriminators = new_discriminators(run, settings.discriminators, net.mid_channels)
+    discriminators = new_discriminators(run, halvings_of(settings), net.mid_channels)
+    for name in discriminators:
+        if INPUT_STRIDES[name] > settings.output_stride:
+            stays = f"looks at 1/{INPUT_STRIDES[name]} of the image, and stays there"
+            _log.info("adversarial: %s %s: adversarial.output_stride is %s", name, stays, settings.output_stride)
     kind = AdversarialStep if run.number == 1 else DiscriminatorStep
     step = kind(net, discriminators, settings, run.distributed)
     score = scorer_along_the_way(run, "adversarial") if run.number == 1 else None

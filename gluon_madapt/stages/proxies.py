@@ -16,7 +16,7 @@ from gluon_madapt.proxies import Shares
 from gluon_madapt.proxy_maps.cache import MapCache, Shard
 from gluon_madapt.proxy_maps.inputs import check_names, readable_target, truth_of
 from gluon_madapt.proxy_maps.labelling import Labelling, label_all
-from gluon_madapt.proxy_maps.network_pass import network_pass, open_cache
+from gluon_madapt.proxy_maps.network_pass import discriminators_in, network_pass, open_cache
 from gluon_madapt.proxy_maps.proxy_set import ProxySet, shares_of
 from gluon_madapt.proxy_maps.threshold_search import SavedSearch, find_thresholds
 from gluon_madapt.run_layout import CACHE
@@ -104,7 +104,7 @@ def _run_at(run: Run, shares: Shares) -> Run:
 
 def _check(runs: Sequence[Run], start: Path, target: Dataset, maps: MapCache) -> None:
     """Refuse, before anything is computed, what cannot end in proxies."""
-    run, discriminators = runs[0], maps.made_from["discriminators"]
+    run, discriminators = runs[0], discriminators_in(start)
     maps.check_lengths()
     if not discriminators and min(one.experiment.proxies.p1 for one in runs) < 1:
         raise UserError(
@@ -112,7 +112,7 @@ def _check(runs: Sequence[Run], start: Path, target: Dataset, maps: MapCache) ->
         )
     refuse_other_cache(maps.folder)
     seen = Input(size=run.experiment.proxies.size)
-    refuse_sizes(target, seen, run.experiment.model.encoder, len(discriminators))
+    refuse_sizes(target, seen, run.experiment.model.encoder, discriminators)
 
 
 def _run_shard(run: Run, start: Path, target: Dataset, maps: MapCache, shard: Shard) -> None:

@@ -14,8 +14,7 @@ from gluon_madapt.doctor import ERROR, examine
 from gluon_madapt.errors import UserError
 from gluon_madapt.evaluation import evaluate
 from gluon_madapt.evaluation.protocol import score_stage, scorer_along_the_way
-from gluon_madapt.models import Discriminator, Segmenter
-from gluon_madapt.models.discriminator import HALVINGS
+from gluon_madapt.models import Discriminator, Segmenter, halvings
 from gluon_madapt.models.image_sizes import least_side, refuse_size
 from gluon_madapt.reproduction.estimate import _adversarial
 from gluon_madapt.runs.datasets import refuse_sizes
@@ -23,7 +22,7 @@ from gluon_madapt.runs.networks import new_segmenter
 from gluon_madapt.stages import Run, make_proxies, train_adversarial, train_source
 
 OWN = "{size: null, short_side: null, crop: null}"
-DISCRIMINATORS = [(), ("D1",), ("D1", "D2"), ("D2",)]
+DISCRIMINATORS = [halvings(number, stride) for number, stride in ((0, 32), (1, 32), (2, 32), (2, 16), (2, 8), (1, 4))]
 
 
 @pytest.fixture(scope="module", params=["small", "resnet101", "vgg16"])
@@ -33,9 +32,13 @@ def graphs(request):
     feature, mid = net.extract_features(sym.var("image"))
     outputs = {"D1": feature, "D2": mid}
     channels = {"D1": 128, "D2": net.mid_channels}
-    scores = {name: Discriminator(channels[name], HALVINGS[name])(outputs[name]) for name in HALVINGS}
     whole = net.classifier(feature)
-    return request.param, {names: sym.Group([whole, *(scores[name] for name in names)]) for names in DISCRIMINATORS}
+
+    def graph(halved):
+        scores = [Discriminator(channels[name], number)(outputs[name]) for name, number in halved.items()]
+        return sym.Group([whole, *scores])
+
+    return request.param, graph
 
 
 def takes(graph, height, width):
@@ -46,23 +49,24 @@ def takes(graph, height, width):
     return True
 
 
-@pytest.mark.parametrize("names", DISCRIMINATORS, ids=str)
-def test_the_networks_take_what_is_not_refused_and_nothing_else(graphs, names):
-    encoder, graph = graphs
+@pytest.mark.parametrize("halved", DISCRIMINATORS, ids=str)
+def test_the_networks_take_what_is_not_refused_and_nothing_else(graphs, halved):
+    encoder, graph_of = graphs
+    graph = graph_of(halved)
     for side in range(1, 65):
         for width, height in ((side, 64), (64, side), (side, side)):
-            taken = takes(graph[names], height, width)
-            assert taken == (min(width, height) >= least_side(encoder, names)), (width, height)
+            taken = takes(graph, height, width)
+            assert taken == (min(width, height) >= least_side(encoder, halved)), (width, height)
             if taken:
-                refuse_size((width, height), (width, height), encoder, names)
+                refuse_size((width, height), (width, height), encoder, halved)
             else:
                 with pytest.raises(UserError, match=f"^{width}x{height} pixels are too small: {encoder}"):
-                    refuse_size((width, height), (width, height), encoder, names)
+                    refuse_size((width, height), (width, height), encoder, halved)
 
 
 def test_the_networks_compute_at_the_least_size():
     """What MXNet infers is what it does."""
-    net, d1 = Segmenter("small", 3), Discriminator(128, HALVINGS["D1"])
+    net, d1 = Segmenter("small", 3), Discriminator(128, halvings(1)["D1"])
     net.initialize()
     d1.initialize()
     for side, taken in ((28, False), (29, True)):
@@ -107,9 +111,9 @@ def test_what_a_training_refuses(tmp_path, tiny_world, settings, discriminators,
     dataset = Run(small_experiment(tiny_world, target_of(tmp_path / "images")), tmp_path).dataset("target", False)
     if refused:
         with pytest.raises(UserError, match=f"{tmp_path}/images/{refused}"):
-            refuse_sizes(dataset, settings, "small", discriminators)
+            refuse_sizes(dataset, settings, "small", halvings(discriminators))
     else:
-        refuse_sizes(dataset, settings, "small", discriminators)
+        refuse_sizes(dataset, settings, "small", halvings(discriminators))
 
 
 def test_a_thin_image_that_its_short_side_makes_long_is_refused(tmp_path, tiny_world):
@@ -124,7 +128,7 @@ def test_an_image_that_cannot_be_read_is_left_to_who_reads_it(tmp_path, tiny_wor
     folder_of(tmp_path / "images", (64, 40))
     (tmp_path / "images" / "1.png").write_bytes(b"no image")
     dataset = Run(small_experiment(tiny_world, target_of(tmp_path / "images")), tmp_path).dataset("target", False)
-    refuse_sizes(dataset, Input(), "small", 2)
+    refuse_sizes(dataset, Input(), "small", halvings(2))
 
 
 @pytest.mark.parametrize("side", [1, 16, 28, 29])

@@ -8,6 +8,7 @@ from small_experiments import CONFIG
 from gluon_madapt.config import load_experiment
 from gluon_madapt.errors import UserError
 from gluon_madapt.models.losses import source_likelihood_loss, target_likelihood_loss
+from gluon_madapt.runs.datasets import halvings_of
 from gluon_madapt.runs.networks import new_discriminators, new_segmenter
 from gluon_madapt.runs.run import Run
 from gluon_madapt.stages.adversarial import AdversarialStep
@@ -25,7 +26,7 @@ class World:
         self.run = Run(load_experiment(CONFIG, settings))
         self.settings = self.run.experiment.adversarial
         self.net = new_segmenter(self.run)
-        self.discriminators = new_discriminators(self.run, self.settings.discriminators, self.net.mid_channels)
+        self.discriminators = new_discriminators(self.run, halvings_of(self.settings), self.net.mid_channels)
         self.step = AdversarialStep(self.net, self.discriminators, self.settings)
         rng = np.random.default_rng(0)
         self.images, self.target = (nd.array(rng.normal(size=(2, 3, 64, 64)).astype("f4")) for _ in range(2))

@@ -14,6 +14,7 @@ from small_experiments import small_experiment
 from gluon_madapt.config import load_experiment
 from gluon_madapt.evaluation import evaluate, summary
 from gluon_madapt.evaluation.protocol import score_stage
+from gluon_madapt.models import halvings
 from gluon_madapt.proxy_maps.network_pass import open_cache
 from gluon_madapt.runs.networks import new_discriminators, new_segmenter
 from gluon_madapt.runs.trained import load_segmenter
@@ -97,7 +98,7 @@ def test_resnet101_at_the_papers_resolution(record_property):
     run = Run(load_experiment(ROOT / "configs" / "base.yaml", overrides))
     settings = run.experiment.adversarial
     net = new_segmenter(run)
-    discriminators = new_discriminators(run, 2, net.mid_channels)
+    discriminators = new_discriminators(run, halvings(2), net.mid_channels)
     step = AdversarialStep(net, discriminators, settings)
     rng = np.random.default_rng(0)
     source = nd.array(rng.normal(size=(1, 3, 720, 1280)).astype("float32"))

@@ -11,7 +11,7 @@ from small_experiments import CONFIG, small_experiment
 from gluon_madapt.config import load_experiment
 from gluon_madapt.data import Batch
 from gluon_madapt.errors import UserError
-from gluon_madapt.models import Segmenter
+from gluon_madapt.models import Segmenter, halvings
 from gluon_madapt.runs.networks import new_discriminators, new_segmenter
 from gluon_madapt.stages import Run, train_source
 from gluon_madapt.stages.adversarial import AdversarialStep
@@ -60,7 +60,7 @@ def trained(stage, devices, batch_size, accumulate, *overrides):
         step = SupervisedStep(net, settings, run.distributed)
         steps = (step(run.distributed.divide(batches), settings.learning_rate) for batches in source)
     else:
-        every.update(new_discriminators(run, 2, net.mid_channels))
+        every.update(new_discriminators(run, halvings(2), net.mid_channels))
         discriminators = {name: every[name] for name in ("D1", "D2")}
         step = AdversarialStep(net, discriminators, settings, run.distributed)
         both = zip(source, iterations(batch_size, accumulate, labelled=False))
