@@ -170,7 +170,7 @@ def test_separable_predictions_have_finite_weights_and_no_error():
     scores = np.column_stack([np.arange(6.0), np.zeros(6)])
     weights = fit_logistic(scores, np.array([0, 0, 0, 5, 1, 9]), np.array([7, 1, 2, 0, 0, 0]))
     assert np.isfinite(weights).all()
-    assert weights[0] > 5
+    assert 5 < weights[0] < 30
     assert weights[1] == 0
 
 
