@@ -53,6 +53,11 @@ def percent(value: Optional[float]) -> str:
     return NONE if value is None else f"{value:.1f}"
 
 
+def area(value: Optional[float]) -> str:
+    """Return the area under a ROC curve with three decimals: "0.612"."""
+    return NONE if value is None else f"{value:.3f}"
+
+
 def difference(values: Sequence[float]) -> str:
     """Return the mean of differences with its sign, "+1.4 ± 0.3", and its deviation if there are two or more."""
     if not values:

@@ -1,6 +1,6 @@
 """Measures how accurate the proxies and the dropped pixels are, where the truth is known (P Figure 6)."""
 
-from typing import Any, Dict, Sequence
+from typing import Any, Dict, Iterable, Mapping, NamedTuple, Optional, Sequence
 
 import numpy as np
 
@@ -14,6 +14,26 @@ _GROUPS = {
     "dropped_by_classifier": (0, 1),
     "dropped_by_both": (0, 0),
 }
+# Which of these each criterion would keep, if it were alone: it drops the others.
+_KEPT = {
+    "p1": ("proxies", "dropped_by_classifier"),
+    "p2": ("proxies", "dropped_by_discriminators"),
+    "both": ("proxies",),
+}
+
+
+class Side(NamedTuple):
+    """Pixels whose truth is known, and the share of them for which l* is true; None of no pixels."""
+
+    pixels: int
+    accuracy: Optional[float]
+
+
+class Criterion(NamedTuple):
+    """What a criterion alone would keep, and what it would drop."""
+
+    kept: Side
+    dropped: Side
 
 
 class Audit:
@@ -63,6 +83,24 @@ class Audit:
         right, labelled = np.diag(matrix), matrix.sum(axis=0)
         by_class = {name: _accuracy(right[c], labelled[c]) for c, name in enumerate(names)}
         return dict(_accuracy(right.sum(), labelled.sum()), by_class=by_class)
+
+
+def criteria_of(report: Mapping[str, Mapping[str, Any]]) -> Dict[str, Criterion]:
+    """Return how right the pixels are that "p1" (A > t1), "p2" (P(l*) > t2(l*)) and "both" would keep and drop.
+
+    ``report`` is what `Audit.report` returned, of whatever version.
+    """
+
+    def side(groups: Iterable[str]) -> Side:
+        known = [report[group] for group in groups if report.get(group, {}).get("pixels")]
+        pixels = sum(one["pixels"] for one in known)
+        right = sum(round(one["pixels"] * one["accuracy"]) for one in known)
+        return Side(pixels, right / pixels if pixels else None)
+
+    return {
+        name: Criterion(side(kept), side(group for group in _GROUPS if group not in kept))
+        for name, kept in _KEPT.items()
+    }
 
 
 def _accuracy(right: int, pixels: int) -> Dict[str, Any]:

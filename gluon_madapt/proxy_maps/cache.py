@@ -70,12 +70,17 @@ class MapCache:
         Of the images, in their order.
     made_from : dict
         All that decides what the maps hold: JSON values by name; "discriminators" lists those that there are.
+
+    Attributes
+    ----------
+    discriminators : list of str
+        Their names.
     """
 
     def __init__(self, folder: Path, names: Sequence[str], made_from: Dict[str, Any]):
         self.folder = folder
         self.made_from = dict(made_from, format=_FORMAT)
-        self._discriminators: List[str] = made_from["discriminators"]
+        self.discriminators: List[str] = made_from["discriminators"]
         self.identity = _identity(self.made_from)
         self._mark = bytes.fromhex(self.identity)
         forms = [self.made_from, in_older_form(self.made_from)]
@@ -153,7 +158,7 @@ class MapCache:
         arrays = {
             "logits": maps.logits,
             "size": np.array(maps.size),
-            **dict(zip(self._discriminators, maps.discriminators)),
+            **dict(zip(self.discriminators, maps.discriminators)),
         }
         with write_atomically(self._files[index], f".{shard.index}-of-{shard.count}") as file:
             code = np.frombuffer(code_version().encode(), np.uint8)
@@ -171,9 +176,9 @@ class MapCache:
         UserError
             If the file is missing, damaged, or made from other inputs.
         """
-        stored = self._read(index, ("size", *self._discriminators, *["logits"] * logits))
+        stored = self._read(index, ("size", *self.discriminators, *["logits"] * logits))
         height, width = stored["size"].tolist()
-        discriminators = [stored[name] for name in self._discriminators]
+        discriminators = [stored[name] for name in self.discriminators]
         return StoredMaps((height, width), discriminators, stored.get("logits", _NO_LOGITS))
 
     def _read(self, index: int, names: Sequence[str]) -> Dict[str, np.ndarray]:

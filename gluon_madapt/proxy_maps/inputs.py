@@ -10,7 +10,7 @@ from gluon_madapt.data import Dataset, proxy_path
 from gluon_madapt.data.fingerprints import Fingerprint
 from gluon_madapt.errors import UserError
 from gluon_madapt.names import check_lengths
-from gluon_madapt.proxy_maps.labelling import Truth
+from gluon_madapt.proxy_maps.auditing import Truth
 from gluon_madapt.runs.input_checks import check_inputs
 from gluon_madapt.runs.run import Run
 

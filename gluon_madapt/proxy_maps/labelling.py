@@ -8,17 +8,17 @@ import logging
 from contextlib import closing
 from pathlib import Path
 from threading import Lock
-from typing import Callable, Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import Dict, Iterable, List, Sequence, Tuple
 
 import numpy as np
 
 from gluon_madapt.data import proxy_path
 from gluon_madapt.data.image_files import write_png
-from gluon_madapt.errors import FailureError, UserError
+from gluon_madapt.errors import UserError
 from gluon_madapt.files.hashing import sha256
 from gluon_madapt.files.json_files import json_text, read_log, write_text
 from gluon_madapt.labels import IGNORE
-from gluon_madapt.proxies import Audit, Thresholds, choose
+from gluon_madapt.proxies import Thresholds, choose
 from gluon_madapt.proxy_maps.cache import MapCache
 from gluon_madapt.proxy_maps.scored_maps import scored_blocks
 from gluon_madapt.proxy_maps.written_labels import labels_hash, stored_hashes
@@ -27,9 +27,6 @@ from gluon_madapt.system.progress import Progress
 from gluon_madapt.system.threads import in_threads
 
 _log = logging.getLogger(__name__)
-
-# Reads the label of an image by its place, (H, W) uint8 train ids; None if it has none.
-Truth = Callable[[int], Optional[np.ndarray]]
 
 
 class Labelling:
@@ -179,39 +176,6 @@ def label_all(cache: MapCache, labellings: Sequence[Labelling], thresholds: Sequ
             progress.one_more()
     for labelling in labellings:
         labelling.finish()
-
-
-def audit_labels(cache: MapCache, labelling: Labelling, thresholds: Thresholds, threads: int, truth: Truth) -> Audit:
-    """Compare finished labels, and what each criterion dropped, with the truth.
-
-    Raises
-    ------
-    FailureError
-        If the maps do not give the labels that are there.
-    """
-
-    def audit(index: int) -> Audit:
-        maps, name, known = cache.read(index), cache.names[index], truth(index)
-        counts, labels = Audit(len(maps.logits)), np.empty(maps.size, dtype=np.uint8)
-        for rows, probabilities, confidence in scored_blocks(maps):
-            choice = choose(probabilities, confidence, thresholds)
-            labels[rows] = choice.labels
-            if known is not None:
-                counts.add(known[rows], choice)
-        if not labelling.agrees(name, labels):
-            raise FailureError(
-                f"{labelling.path(name)}: was made from other maps than those in {cache.folder}: "
-                "make the proxies anew with --fresh"
-            )
-        return counts
-
-    total = Audit(len(cache.read(0).logits))
-    audited = in_threads(audit, range(len(cache)), threads, ahead=2 * threads)
-    with Progress("proxies: audit", len(cache)) as progress, closing(audited):
-        for image in audited:
-            total.counts += image.counts
-            progress.one_more()
-    return total
 
 
 def _label_image(cache: MapCache, index: int, settings: List[Tuple[Labelling, Thresholds]]) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 from pathlib import Path
-from typing import Any, Dict, NamedTuple, Sequence
+from typing import Any, Dict, List, NamedTuple, Sequence
 
 import numpy as np
 
@@ -10,8 +10,10 @@ from gluon_madapt.config import Experiment
 from gluon_madapt.data.fingerprints import Fingerprint, is_same
 from gluon_madapt.files.json_files import read_json, write_json
 from gluon_madapt.proxies import Shares, Thresholds
+from gluon_madapt.proxies.roc import VERSION
+from gluon_madapt.proxy_maps.auditing import Truth, audit_in_words, audit_labels
 from gluon_madapt.proxy_maps.cache import MapCache
-from gluon_madapt.proxy_maps.labelling import Labelling, Truth, audit_labels
+from gluon_madapt.proxy_maps.labelling import Labelling
 from gluon_madapt.run_layout import METRICS, PROXY_LABELS, PROXY_RECORD
 from gluon_madapt.runs.run import Run
 
@@ -59,9 +61,10 @@ class ProxySet(NamedTuple):
         return all(path.exists() for path in files)
 
     def is_audited(self, truth: Fingerprint) -> bool:
-        """Tell whether the record says how many labels are right, by the truth that there is now."""
+        """Tell whether the record says all that an audit finds, by the truth that there is now."""
         record = read_json(self.record) if self.record.exists() else {}
-        return "audit" in record and is_same(record.get("audited_by"), truth)
+        current = "audit" in record and record.get("roc", {}).get("version") == VERSION
+        return current and is_same(record.get("audited_by"), truth)
 
     @property
     def share_labelled(self) -> float:
@@ -85,20 +88,21 @@ class ProxySet(NamedTuple):
         write_json(self.metrics, metrics)  # last
 
     def audit(self, cache: MapCache, truth: Truth, fingerprint: Fingerprint) -> None:
-        """Add to the record how many labels are right, by the truth of a fingerprint."""
+        """Add to the record how many labels are right, and what scores tell of it, by the truth of a fingerprint."""
         self.labelling.restore()
         record, threads = read_json(self.record), self.run.experiment.data.threads
-        audit = audit_labels(cache, self.labelling, thresholds_of(record), threads, truth)
-        write_json(self.record, dict(record, audit=audit.report(self.run.classes.names), audited_by=fingerprint))
+        counts = audit_labels(cache, self.labelling, thresholds_of(record), threads, truth)
+        audit, roc = (one.report(self.run.classes.names) for one in counts)
+        write_json(self.record, dict(record, audit=audit, roc=roc, audited_by=fingerprint))
 
-    def summary(self, audited: bool) -> str:
-        """Return the share of labelled pixels and, if just ``audited``, of right ones, as a line of text."""
+    def summary(self, audited: bool) -> List[str]:
+        """Return the share of labelled pixels and, if just ``audited``, what the audit found, as lines of text."""
         record = read_json(self.record)
         text = f"proxies: {100 * record['share_labelled']:.1f}% of all pixels labelled, in {self.labels}"
         for group, counts in record.get("audit", {}).items():
             if audited and counts["pixels"]:
                 text += f"; {group.replace('_', ' ')} {100 * counts['accuracy']:.1f}% right"
-        return text
+        return [text, *(audit_in_words(record) if audited else [])]
 
     def _new_record(self, cache: MapCache, thresholds: Thresholds) -> Dict[str, Any]:
         shares, kept, focused = shares_of(self.run.experiment), self.labelling.kept(), thresholds.focused

@@ -1,6 +1,6 @@
 """Computes class probabilities and adversarial confidence at an image's own size, from its stored maps."""
 
-from typing import Iterator, NamedTuple
+from typing import Iterator, List, NamedTuple
 
 import numpy as np
 
@@ -32,6 +32,11 @@ def confidence_of(maps: StoredMaps) -> np.ndarray:
     if not maps.discriminators:
         return np.zeros(maps.size, dtype=np.float32)
     return adversarial_confidence([upsample(one[None], *maps.size)[0] for one in maps.discriminators])
+
+
+def confidence_of_each(maps: StoredMaps) -> List[np.ndarray]:
+    """Return the adversarial confidence of an image by each discriminator alone, (H, W) float32."""
+    return [confidence_of(maps._replace(discriminators=[one])) for one in maps.discriminators]
 
 
 def scored_blocks(maps: StoredMaps) -> Iterator[ScoredBlock]:

@@ -2,6 +2,7 @@
 
 from typing import List, NamedTuple, Optional, Sequence, Tuple
 
+from gluon_madapt.report.audit import AuditTables, audit_tables
 from gluon_madapt.report.charts import draw_panel
 from gluon_madapt.report.classes import Coverage, IouByClass, Named, coverage_by_class, iou_by_class, legend_of
 from gluon_madapt.report.curves import panels_of
@@ -37,6 +38,7 @@ class RunSection(NamedTuple):
     scored: List[Scored]
     proxies: Optional[ProxyRecord]
     coverage: Optional[Coverage]
+    audit: Optional[AuditTables]
     vanished: List[str]
     unseen: List[str]
     thresholds: Optional[Figure]
@@ -90,6 +92,7 @@ def run_section(title: str, runs: Sequence[Run], figures: FigureFolder, wanted: 
         scored=[line for one in scored for line in one],
         proxies=first.proxies,
         coverage=coverage,
+        audit=audit_tables(first.proxies, classes.names),
         vanished=[row.name for row in coverage.rows if row.vanished] if coverage else [],
         unseen=[row.name for row in coverage.rows if row.unseen] if coverage else [],
         thresholds=thresholds,

@@ -65,6 +65,23 @@ class Group(Accuracy):
     by_class: Dict[str, Accuracy]
 
 
+class Areas(Record):
+    """The areas under ROC curves, by score; `gluon_madapt.proxies.roc.RocCounts.report`."""
+
+    pixels: int
+    right: int
+    areas: Dict[str, Optional[float]]
+    off_by_at_most: Optional[float] = None
+    weights: Optional[Dict[str, float]] = None
+
+
+class Roc(Record):
+    """The same, of all predictions and by class."""
+
+    in_all: Areas
+    by_class: Dict[str, Areas]
+
+
 class ProxyRecord(Record):
     """proxies.json."""
 
@@ -81,3 +98,4 @@ class ProxyRecord(Record):
     share_labelled: float
     ties: Ties
     audit: Optional[Dict[str, Group]] = None
+    roc: Optional[Roc] = None  # which audits of earlier versions do not have

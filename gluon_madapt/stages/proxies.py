@@ -86,7 +86,8 @@ def make_proxies(
                     proxies.audit(maps, *truth)
     for proxies in sets:
         _remove(proxies.search)
-        _log.info("%s", proxies.summary(audit))
+        for line in proxies.summary(audit):
+            _log.info("%s", line)
     _refuse_empty(sets)
 
 

@@ -13,6 +13,7 @@ from gluon_madapt.proxies import (
     compute_thresholds,
     label_image,
 )
+from gluon_madapt.proxies.audit import criteria_of
 
 f32 = np.float32
 
@@ -269,6 +270,12 @@ def test_the_audit_counts_what_each_criterion_keeps_and_drops():
             groups["proxies" if sure and focused else f"dropped_{dropped}"].append((best, best == truth[y, x]))
     report = audit.report(["a", "b", "c", "d"])
     assert all(groups.values())
+    keeps = {"p1": ("proxies", "dropped_by_classifier"), "p2": ("proxies", "dropped_by_discriminators")}
+    for criterion, found in criteria_of(report).items():
+        for side, kept in ((found.kept, True), (found.dropped, False)):
+            chosen = [key for key in groups if (key in keeps.get(criterion, ("proxies",))) == kept]
+            rights = [right for key in chosen for _, right in groups[key]]
+            assert side == (len(rights), pytest.approx(np.mean(rights)))
     for group, pixels in groups.items():
         assert report[group]["pixels"] == len(pixels)
         assert report[group]["accuracy"] == pytest.approx(np.mean([right for _, right in pixels]))
@@ -276,3 +283,10 @@ def test_the_audit_counts_what_each_criterion_keeps_and_drops():
             rights = [right for best, right in pixels if best == label]
             expected = {"pixels": len(rights), "accuracy": pytest.approx(np.mean(rights)) if rights else None}
             assert report[group]["by_class"][name] == expected
+
+
+def test_criteria_without_pixels_have_no_accuracy_whatever_the_version_of_the_audit():
+    none, some = {"pixels": 0, "accuracy": None}, {"pixels": 3, "accuracy": 1 / 3}
+    found = criteria_of({"proxies": some, "dropped_by_both": none})
+    assert found["p1"] == ((3, pytest.approx(1 / 3)), (0, None))
+    assert found == {"p1": found["p1"], "p2": found["p1"], "both": found["p1"]}

@@ -90,7 +90,7 @@ def page_with_classes(number, folder, out):
 
 
 @pytest.fixture(scope="module")
-def pages(scored_run, hostile_run, tmp_path_factory):
+def pages(scored_run, hostile_run, audited, tmp_path_factory):
     """Pages to look at, by what is special about them."""
     folder = tmp_path_factory.mktemp("pages")
     begun = folder / ("a long name " * 12).strip()
@@ -101,13 +101,14 @@ def pages(scored_run, hostile_run, tmp_path_factory):
         "finished": write_report(folder / "finished.html", "Tables", [Group("mini", [run, run])], tables),
         "hostile": report_of_folder(hostile_run, folder / "<i>hostile's #1 page?.html"),
         "begun": report_of_folder(begun),
+        "audited": report_of_folder(audited, folder / "audited.html"),
         "3 classes": page_with_classes(3, scored_run, folder / "three.html"),
         "60 classes": page_with_classes(60, scored_run, folder / "sixty.html"),
     }
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("which", ["finished", "hostile", "begun", "3 classes", "60 classes"])
+@pytest.mark.parametrize("which", ["finished", "hostile", "begun", "audited", "3 classes", "60 classes"])
 def test_nothing_is_broken_or_cut_off(browser, pages, which, width):
     metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)

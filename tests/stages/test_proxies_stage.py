@@ -84,6 +84,7 @@ def test_labels_are_read_for_an_audit_alone(run, copied, straight, monkeypatch):
     assert made(copied)["log.jsonl"] == made(straight)["log.jsonl"]
     found = record(copied)
     audit = found.pop("audit")
+    assert found.pop("roc")["in_all"]["pixels"] == sum(group["pixels"] for group in audit.values())
     assert found.pop("audited_by") == run.dataset("target", labelled=True).fingerprint
     assert found == record(straight), "the truth changes nothing but what is reported"
     labels = run.dataset("target", labelled=True)
