@@ -150,7 +150,10 @@ class Source(Training):
 
 
 class Adversarial(Training):
-    """Stage 2: adversarial training with zero, one (D1) or two discriminators; both learning rates are constant."""
+    """Stage 2: adversarial training with zero, one (D1) or two discriminators; both learning rates are constant.
+
+    ``statistics`` says whose passes move the running statistics of batch norm: those of both domains, or of the target.
+    """
 
     discriminators: Annotated[Literal[0, 1, 2], WHOLE]
     discriminator_learning_rate: float = _Positive
@@ -159,8 +162,18 @@ class Adversarial(Training):
     lambda_2: float = _NotNegative
     objective: Literal["non_saturating", "minimax"]
     joint_pass: Switch
+    statistics: Literal["both", "target"] = "both"
     source_input: Input
     target_input: Input
+
+    @model_validator(mode="after")
+    def _told_apart(self):
+        if self.joint_pass and self.statistics == "target":
+            raise ValueError(
+                "statistics: target needs a pass of the target alone, and joint_pass has one of both domains, whose "
+                "statistics are of both: set joint_pass to false, or statistics to both"
+            )
+        return self
 
 
 class Proxies(_Section):

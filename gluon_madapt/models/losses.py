@@ -1,10 +1,14 @@
 """The losses (P Eq. 1 to 3), and the passes through the segmenter that training compiles."""
 
+from contextlib import nullcontext
+from functools import partial
+
 from mxnet.gluon.parameter import ParameterDict
 
 from gluon_madapt.labels import IGNORE
 from gluon_madapt.models.bilinear import resize_channels_last
 from gluon_madapt.models.discriminator import Discriminator
+from gluon_madapt.models.running_statistics import held_statistics
 from gluon_madapt.models.segmenter import Segmenter, View
 
 
@@ -45,11 +49,24 @@ def target_likelihood_loss(F, logits):
 
 
 class SupervisedPass(View):
-    """Labelled images to (segmentation loss (1,), feature, mid-level map)."""
+    """Labelled images to (segmentation loss (1,), feature, mid-level map).
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        The network.
+    moves_statistics : bool
+        Whether the pass moves the running statistics of batch norm.
+    """
+
+    def __init__(self, segmenter: Segmenter, moves_statistics: bool = True):
+        super().__init__(segmenter)
+        self._statistics = nullcontext if moves_statistics else partial(held_statistics, segmenter)
 
     def hybrid_forward(self, F, images, labels):
         """Compute the loss of ``images`` (N, 3, H, W) against ``labels`` (N, H, W), float32 train ids."""
-        feature, mid = self.network.extract_features(images)
+        with self._statistics():
+            feature, mid = self.network.extract_features(images)
         return segmentation_loss(F, self.network.classifier(feature), labels, images), feature, mid
 
 

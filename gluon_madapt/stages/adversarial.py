@@ -153,7 +153,8 @@ class AdversarialStep:
 
         joint = JointPass(net, self._distributed.images_per_part(settings)) if settings.joint_pass else None
         self._passes = partial(self._one_pass, joint) if joint else self._two_passes
-        self._supervised, self._features = SupervisedPass(net), FeaturePass(net)
+        self._supervised = SupervisedPass(net, moves_statistics=settings.statistics == "both")
+        self._features = FeaturePass(net)
         named = discriminators.items()
         self._domain_losses = {name: DomainLoss(D) for name, D in named}
         self._target_terms = {name: TargetTerm(D, settings.objective) for name, D in named}
