@@ -210,6 +210,26 @@ def test_an_ablation_takes_what_it_shares_from_the_folder_above(copied):
     assert not facts_of(stored_run(ablation)).stages["source"].begun
 
 
+def test_an_ablation_takes_what_it_shares_from_the_ablation_that_it_is_based_on(copied):
+    control, scored = (copied / name for name in ("no_adversary", "no_adversary_adabn_both"))
+    shutil.copytree(copied / "adversarial", control / "adversarial")
+    (scored / "retrain").mkdir(parents=True)
+    for stage in (control / "adversarial", scored / "retrain"):
+        settings = (copied / "retrain" / "config.yaml").read_text()
+        (stage / "config.yaml").write_text(settings.replace("lambda_1: 0.003", "lambda_1: 0.0"))
+        shutil.copy(copied / stage.name / "inputs.json", stage)
+    facts = facts_of(stored_run(scored))
+    assert facts.run.experiment.adversarial.lambda_1 == 0
+    assert facts.stages["source"].folder == copied / "source"
+    assert facts.stages["adversarial"].folder == control / "adversarial"
+    shutil.rmtree(copied / "source")
+    shutil.rmtree(copied / "adversarial")
+    shutil.rmtree(copied / "proxies")
+    shutil.rmtree(copied / "retrain")
+    alone = facts_of(stored_run(scored)).stages["adversarial"]
+    assert alone.folder == scored / "adversarial", "what lies beside is another run, not of this experiment"
+
+
 def test_seeds_and_further_rounds_are_found(copied, tmp_path):
     above = tmp_path / "above"
     above.mkdir()
