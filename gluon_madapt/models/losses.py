@@ -87,11 +87,19 @@ class FeaturePass(View):
 
 
 class DomainLoss(View):
-    """What a discriminator minimises: -log D on the source, -log(1 - D) on the target.  P Eq. 2 and 3."""
+    """What a discriminator minimises: -log D on the source, -log(1 - D) on the target.  P Eq. 2 and 3.
+
+    Where D can tell nothing it is 2 ln 2, about 1.39.
+    """
 
     def hybrid_forward(self, F, source, target):
-        """Compute the loss, (1,), of the maps of either domain, (N, C, h, w); their sizes may differ."""
-        return source_likelihood_loss(F, self.network(source)) + target_likelihood_loss(F, self.network(target))
+        """Compute the loss of the maps of either domain, (N, C, h, w), whose sizes may differ; and D's accuracy.
+
+        Returns the loss, and the share of cells that D gets right on the source and on the target, (1,) each.
+        """
+        of_source, of_target = self.network(source), self.network(target)
+        loss = source_likelihood_loss(F, of_source) + target_likelihood_loss(F, of_target)
+        return loss, F.mean(of_source > 0), F.mean(of_target < 0)
 
 
 class SourceTerm(View):

@@ -174,6 +174,14 @@ def test_damage_costs_a_line_and_no_more(copied):
     assert "Stage retrain" in page.words
 
 
+def test_what_a_training_warns_of_in_the_end_stands_above_the_pictures(copied):
+    assert "What the trainings warn of" not in page_of(report_of_folder(copied)).words
+    path = copied / "adversarial" / "metrics.json"
+    path.write_text(json.dumps(dict(json.loads(path.read_text()), warnings=["D1 has won: <b>F is not aligned</b>"])))
+    page = page_of(report_of_folder(copied))
+    assert "What the trainings warn of Stage 2 adversarial, seed 1: D1 has won: <b>F is not aligned</b>." in page.words
+
+
 @pytest.mark.parametrize("name", ["source", "adversarial", "proxies", "retrain"])
 def test_a_stage_folder_that_is_empty_is_a_stage_that_is_missing(copied, name):
     shutil.rmtree(copied / name)
