@@ -3,7 +3,7 @@
 Open `schema` first: it lists all settings.  `files` reads and merges the YAML, `values` says how to write a value.
 """
 
-from gluon_madapt.config.files import ConfigError, load_experiment, stated_settings
+from gluon_madapt.config.files import ConfigError, base_of, load_experiment, stated_settings
 from gluon_madapt.config.schema import (
     Adversarial,
     Bookkeeping,
@@ -27,6 +27,7 @@ __all__ = [
     "Retrain",
     "Source",
     "Training",
+    "base_of",
     "load_experiment",
     "stated_settings",
 ]

@@ -59,6 +59,12 @@ def stated_settings(path: Path) -> List[str]:
     return _flattened(values)
 
 
+def base_of(path: Path) -> Optional[Path]:
+    """Return the file that an experiment's file names as its base, if it does."""
+    base, _ = _read_one(Path(path))
+    return None if base is None else Path(path).parent / base
+
+
 def _read(path: Path, seen: Tuple[Path, ...]) -> Dict[str, Any]:
     if path.resolve() in seen:
         raise ConfigError(f"{path}: is its own base, by way of {' and '.join(str(p) for p in seen)}")

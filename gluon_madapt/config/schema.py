@@ -153,6 +153,7 @@ class Adversarial(Training):
     """Stage 2: adversarial training with zero, one (D1) or two discriminators; both learning rates are constant.
 
     ``output_stride`` is the side of one cell of what the discriminators say, in pixels of the image; D2 starts at 16.
+    ``statistics`` says whose passes move the running statistics of batch norm: those of both domains, or of the target.
     """
 
     discriminators: Annotated[Literal[0, 1, 2], WHOLE]
@@ -163,8 +164,18 @@ class Adversarial(Training):
     lambda_2: float = _NotNegative
     objective: Literal["non_saturating", "minimax"]
     joint_pass: Switch
+    statistics: Literal["both", "target"] = "both"
     source_input: Input
     target_input: Input
+
+    @model_validator(mode="after")
+    def _told_apart(self):
+        if self.joint_pass and self.statistics == "target":
+            raise ValueError(
+                "statistics: target needs a pass of the target alone, and joint_pass has one of both domains, whose "
+                "statistics are of both: set joint_pass to false, or statistics to both"
+            )
+        return self
 
 
 class Proxies(_Section):

@@ -2,6 +2,7 @@
 
 from typing import Iterator
 
+from gluon_madapt.doctor.cells import examine_cells
 from gluon_madapt.doctor.findings import ERROR, OK, Finding
 from gluon_madapt.doctor.images import examine_images
 from gluon_madapt.doctor.machine import examine_devices, examine_disk, examine_packages, training_inputs
@@ -83,3 +84,4 @@ def _examine_trainings(run: Run) -> Iterator[Finding]:
             except UserError:  # which is found under data
                 continue
             refuse_sizes(dataset, seen, run.experiment.model.encoder, halvings_of(settings))
+    yield from examine_cells(run)

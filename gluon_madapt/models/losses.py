@@ -1,10 +1,14 @@
 """The losses (P Eq. 1 to 3), and the passes through the segmenter that training compiles."""
 
+from contextlib import nullcontext
+from functools import partial
+
 from mxnet.gluon.parameter import ParameterDict
 
 from gluon_madapt.labels import IGNORE
 from gluon_madapt.models.bilinear import resize_channels_last
 from gluon_madapt.models.discriminator import Discriminator
+from gluon_madapt.models.running_statistics import held_statistics
 from gluon_madapt.models.segmenter import Segmenter, View
 
 
@@ -45,11 +49,24 @@ def target_likelihood_loss(F, logits):
 
 
 class SupervisedPass(View):
-    """Labelled images to (segmentation loss (1,), feature, mid-level map)."""
+    """Labelled images to (segmentation loss (1,), feature, mid-level map).
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        The network.
+    moves_statistics : bool
+        Whether the pass moves the running statistics of batch norm.
+    """
+
+    def __init__(self, segmenter: Segmenter, moves_statistics: bool = True):
+        super().__init__(segmenter)
+        self._statistics = nullcontext if moves_statistics else partial(held_statistics, segmenter)
 
     def hybrid_forward(self, F, images, labels):
         """Compute the loss of ``images`` (N, 3, H, W) against ``labels`` (N, H, W), float32 train ids."""
-        feature, mid = self.network.extract_features(images)
+        with self._statistics():
+            feature, mid = self.network.extract_features(images)
         return segmentation_loss(F, self.network.classifier(feature), labels, images), feature, mid
 
 
@@ -70,11 +87,19 @@ class FeaturePass(View):
 
 
 class DomainLoss(View):
-    """What a discriminator minimises: -log D on the source, -log(1 - D) on the target.  P Eq. 2 and 3."""
+    """What a discriminator minimises: -log D on the source, -log(1 - D) on the target.  P Eq. 2 and 3.
+
+    Where D can tell nothing it is 2 ln 2, about 1.39.
+    """
 
     def hybrid_forward(self, F, source, target):
-        """Compute the loss, (1,), of the maps of either domain, (N, C, h, w); their sizes may differ."""
-        return source_likelihood_loss(F, self.network(source)) + target_likelihood_loss(F, self.network(target))
+        """Compute the loss of the maps of either domain, (N, C, h, w), whose sizes may differ; and D's accuracy.
+
+        Returns the loss, and the share of cells that D gets right on the source and on the target, (1,) each.
+        """
+        of_source, of_target = self.network(source), self.network(target)
+        loss = source_likelihood_loss(F, of_source) + target_likelihood_loss(F, of_target)
+        return loss, F.mean(of_source > 0), F.mean(of_target < 0)
 
 
 class SourceTerm(View):

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator, NullLocator
 
 from gluon_madapt.names import printable
-from gluon_madapt.report.curves import CHANCE, Panel
+from gluon_madapt.report.curves import Panel
 
 if TYPE_CHECKING:
     from matplotlib.typing import RcKeyType  # older releases have no such name
@@ -189,10 +189,11 @@ def draw_panel(panel: Panel) -> bytes:
         axes.margins(y=0.08)
         axes.ticklabel_format(axis="y", style="sci", scilimits=(-3, 4), useMathText=False)
         if panel.chance:
-            axes.axhline(CHANCE, color=MUTED, linewidth=0.8, linestyle=(0, (2, 3)))
+            value, text, top = panel.chance
+            axes.axhline(value, color=MUTED, linewidth=0.8, linestyle=(0, (2, 3)))
             where = axes.get_yaxis_transform()
-            axes.text(0.01, CHANCE, "chance: 2 ln 2", transform=where, fontsize=8, color=MUTED, va="bottom")
-            axes.set_ylim(0, max(1.15 * CHANCE, axes.get_ylim()[1]))
+            axes.text(0.01, value, text, transform=where, fontsize=8, color=MUTED, va="bottom")
+            axes.set_ylim(0, max(top, axes.get_ylim()[1]))
         elif "rate" in panel.curves:
             axes.set_ylim(bottom=0)
         if len(ends) > 1:

@@ -1,15 +1,15 @@
 """Sorts the entries of training logs into curves, and the curves into panels."""
 
-from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
 from gluon_madapt.formats import over_fewer
+from gluon_madapt.stages.discriminator_watch import CHANCE
 
 # Characters of a key that are shown, and numbers that can be drawn: beyond, there is no scale.
 _LONGEST_KEY, _LARGEST = 40, 1e100
-# Of a discriminator that can tell nothing: -log 1/2 on the source, and once more on the target.
-CHANCE = 2 * float(np.log(2))
+_ACCURACY, _SHARE = "accuracy_", "adversary_share"
 _RATES = ("iteration", "learning_rate", "images_per_second", "waiting_for_data")
 
 
@@ -18,6 +18,18 @@ class Curve(NamedTuple):
 
     iterations: np.ndarray
     values: np.ndarray
+
+
+class Chance(NamedTuple):
+    """A value of chance, what to write at it, and up to where the axis goes at least."""
+
+    value: float
+    text: str
+    top: float
+
+
+_LOSS_OF_CHANCE = Chance(CHANCE, "chance: 2 ln 2", 1.15 * CHANCE)
+_ACCURACY_OF_CHANCE = Chance(0.5, "chance", 1.02)
 
 
 class Panel(NamedTuple):
@@ -29,14 +41,14 @@ class Panel(NamedTuple):
         Of its file, and above it.
     curves : dict of str to list of Curve
         By the quantity's label; a curve per seed.
-    chance : bool
-        Whether to mark what a discriminator scores that can tell nothing.
+    chance : Chance, optional
+        What a discriminator scores that can tell nothing, to be marked.
     """
 
     name: str
     title: str
     curves: Dict[str, List[Curve]]
-    chance: bool = False
+    chance: Optional[Chance] = None
 
     def in_words(self) -> str:
         """Describe the chart."""
@@ -58,11 +70,13 @@ def panels_of(logs: Sequence[Sequence[Dict]]) -> List[Panel]:
     keys = list(dict.fromkeys(key for log in logs for entry in log for key in entry))
     losses = [key for key in keys if key not in _RATES and key != "val"]
     terms = [key for key in losses if key.startswith("adversarial_")]
-    discriminators = [key for key in losses if f"adversarial_{key}" in terms]
+    accuracies = [key for key in losses if key.startswith(_ACCURACY)]
+    theirs = [key for key in losses if f"adversarial_{key}" in terms]
+    discriminators = theirs or [key for key in losses if f"{_ACCURACY}{key}_source" in accuracies]
     panels = [
         _panel(logs, f"loss-{key}", f"{_readable(key)} loss", {key: _readable(key)})
         for key in losses
-        if key not in (*terms, *discriminators)
+        if key not in (*terms, *discriminators, *accuracies, _SHARE)
     ]
     panels.append(
         _panel(logs, "adversarial", "adversarial terms, unweighted", {one: _readable(one[12:]) for one in terms})
@@ -70,7 +84,11 @@ def panels_of(logs: Sequence[Sequence[Dict]]) -> List[Panel]:
     panels.append(
         _panel(logs, "discriminators", "losses of the discriminators", {d: _readable(d) for d in discriminators})
     )
-    panels[-1] = panels[-1]._replace(chance=True)
+    panels[-1] = panels[-1]._replace(chance=_LOSS_OF_CHANCE)
+    right = {key: _readable(key[len(_ACCURACY) :]) for key in accuracies}
+    panels.append(_panel(logs, "accuracy", "share of cells that the discriminators get right", right))
+    panels[-1] = panels[-1]._replace(chance=_ACCURACY_OF_CHANCE)
+    panels.append(_panel(logs, "adversary-share", "share of the adversary in the gradient of F", {_SHARE: "share"}))
     panels.append(_panel(logs, "learning-rate", "learning rate", {"learning_rate": "rate"}))
     scored = [
         [{"iteration": one.get("iteration"), "miou": one["val"].get("miou")} for one in log if _is_score(one)]

@@ -29,7 +29,7 @@ class StageFacts(NamedTuple):
     stage : str
         Its name.
     folder : Path
-        Where it lies: an ablation takes stages that it shares from the folder above.
+        Where it lies: an ablation takes stages that it shares from the folder above, or from another ablation there.
     begun, finished : bool
         Whether there is anything of it, and all of it.
     done, iterations : int
@@ -139,15 +139,21 @@ def _proxies_of(run: Run, path: Path) -> ProxyRecord:
 
 
 def _home(run: Run, stage: str) -> Path:
-    """Return the folder of the run that a stage is in: the one above where an ablation shares the stage with it."""
+    """Return the folder of the run that a stage is in: another one's where an ablation shares the stage with it."""
     above = run.folder.parent
-    if (run.folder / stage).exists() or not (above / stage / CONFIG).is_file():
+    if (run.folder / stage).exists():
         return run.folder
+    beside = sorted(above.iterdir()) if holds_a_stage(above) else []  # then these are its ablations
+    return next((one for one in (above, *beside) if _is_shared(run, one, stage)), run.folder)
+
+
+def _is_shared(run: Run, folder: Path, stage: str) -> bool:
+    if not (folder / stage / CONFIG).is_file():
+        return False
     try:
-        shared = not Run(run.experiment, above).changes(stage)
+        return not Run(run.experiment, folder).changes(stage)
     except UserError:
-        shared = False
-    return above if shared else run.folder
+        return False
 
 
 def outdated(facts: RunFacts) -> List[str]:

@@ -4,6 +4,7 @@ import statistics
 from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 from gluon_madapt.formats import NONE, difference, images_per_second, mean_of_known, over_fewer, percent
+from gluon_madapt.names import printable
 from gluon_madapt.report.examples import Segmented
 from gluon_madapt.report.facts import RunFacts, StageFacts
 from gluon_madapt.report.scored import Scored, before_and_after, scoring_command
@@ -48,6 +49,16 @@ def what_is_missing(facts: RunFacts, scored: Sequence[Scored]) -> List[Missing]:
                 Missing(f"Scores of stage {_TITLES[stage]} on the val split.", scoring_command(facts.run, stage))
             )
     return missing
+
+
+def training_warnings(facts: RunFacts) -> List[str]:
+    """Return what each training says in the end that went wrong, a line each."""
+    seed = facts.run.experiment.seed
+    return [
+        f"Stage {_TITLES[stage]}, seed {seed}: {printable(line)}."
+        for stage, one in facts.stages.items()
+        for line in one.metrics.warnings
+    ]
 
 
 def headlines(

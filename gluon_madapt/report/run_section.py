@@ -10,7 +10,15 @@ from gluon_madapt.report.examples import focused, segmented
 from gluon_madapt.report.facts import RunFacts, facts_of, outdated
 from gluon_madapt.report.figure_files import Figure, FigureFolder
 from gluon_madapt.report.figures import Row, figure_5, figure_6, figure_of_thresholds
-from gluon_madapt.report.overview import Headline, Missing, headlines, stage_rows, what_is_missing, without_labels
+from gluon_madapt.report.overview import (
+    Headline,
+    Missing,
+    headlines,
+    stage_rows,
+    training_warnings,
+    what_is_missing,
+    without_labels,
+)
 from gluon_madapt.report.scored import Scored, scores_in
 from gluon_madapt.report.stored import ProxyRecord
 from gluon_madapt.report.versions import SettingGroup, code_of, manifest_inputs, settings_of
@@ -30,6 +38,7 @@ class RunSection(NamedTuple):
     stages: List[Tuple[str, ...]]
     missing: List[Missing]
     problems: List[str]
+    warnings: List[str]
     legend: List[Named]
     figure_5: List[Row]
     figure_6: List[Row]
@@ -84,6 +93,7 @@ def run_section(title: str, runs: Sequence[Run], figures: FigureFolder, wanted: 
         unknown=without_labels(first),
         stages=[row for one in every for row in stage_rows(one)],
         missing=[line for one, found in zip(every, scored) for line in what_is_missing(one, found)],
+        warnings=[line for one in every for line in training_warnings(one)],
         legend=legend_of(classes),
         figure_5=shown,
         figure_6=kept,

@@ -43,6 +43,8 @@ class Metrics(Record):
     left_out: List[str] = []
     labels_sha256: Optional[str] = None
     made_from: Dict[str, str] = {}
+    last_tenth: Dict[str, float] = {}
+    warnings: List[str] = []
 
 
 class Ties(Record):

@@ -1,13 +1,14 @@
 """Plans what the rows of a table need: the stages of an experiment and of its ablations.
 
-An ablation is a folder of its own within the run folder.  It shares every stage that none of its settings decides.
+An ablation is a folder of its own within the run folder.  It shares every stage that none of its settings decides, with
+the experiment or with the ablation that it is based on.
 """
 
 import sys
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Set, Tuple
 
-from gluon_madapt.config import load_experiment, stated_settings
+from gluon_madapt.config import base_of, load_experiment, stated_settings
 from gluon_madapt.proxy_maps.proxy_set import shares_of
 from gluon_madapt.reproduction.jobs import Job
 from gluon_madapt.reproduction.rows import FORMER_VARIANTS, Row
@@ -173,12 +174,25 @@ class Plan:
         return self._runs[variant, number]
 
     def _changes(self, variant: str) -> List[str]:
-        return stated_settings(self._root / "configs" / "ablations" / f"{variant}.yaml") if variant else []
+        files = (self._ablation(one) for one in self._line(variant))
+        return [setting for path in files for setting in stated_settings(path)]
+
+    def _line(self, variant: str) -> List[str]:
+        """Return the ablations that a variant is based on, the last one first, and itself."""
+        if not variant:
+            return []
+        base = base_of(self._ablation(variant))
+        is_ablation = base is not None and base == self._ablation(base.stem)
+        return [*self._line(base.stem if base and is_ablation else ""), variant]
+
+    def _ablation(self, variant: str) -> Path:
+        return self._root / "configs" / "ablations" / f"{variant}.yaml"
 
     def _home(self, variant: str, stage: str) -> str:
-        """Return whose folder holds a stage of a variant: the experiment's own, if it decides the same."""
-        same = decided_by(self._run(variant).experiment, stage) == decided_by(self._run("").experiment, stage)
-        return "" if same else variant
+        """Return whose folder holds a stage of a variant: that of the first in its line that decides the same."""
+        decided = decided_by(self._run(variant).experiment, stage)
+        line = ("", *self._line(variant))
+        return next(one for one in line if decided_by(self._run(one).experiment, stage) == decided)
 
     def _folder(self, variant: str) -> Path:
         former = self.folder / FORMER_VARIANTS.get(variant, variant)

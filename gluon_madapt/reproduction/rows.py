@@ -32,12 +32,12 @@ ADAPTED = "two discriminators, proxies"
 CONTROL = "control: adversarial weights 0"
 CONTROL_PROXIES = "control: adversarial weights 0, proxies"
 # AdaBN before scoring, and before stage 3.
-_ADABN, _ADABN_PROXIES = "AdaBN", "proxies after AdaBN"
+ADABN, _ADABN_PROXIES = "AdaBN", "proxies after AdaBN"
 
 # What earlier versions called parts of a row's text, and the folders of variants.
 _FORMER_TEXTS = {
-    "statistics refreshed on target": _ADABN,
-    "statistics refreshed": _ADABN,
+    "statistics refreshed on target": ADABN,
+    "statistics refreshed": ADABN,
     "proxies of refreshed statistics": _ADABN_PROXIES,
 }
 FORMER_VARIANTS = {
@@ -166,26 +166,29 @@ def _module_rows() -> List[Row]:
         (row,) = [one for one in published_tables()["ablation_modules"]["rows"] if wanted.items() <= one.items()]
         return row
 
-    one = "one_discriminator"
+    one, control, control_adabn = "one_discriminator", "no_adversary", "no_adversary_adabn_score"
     return [
         Row(SOURCE_ONLY, "source", published=printed(0)),
-        Row(f"source only, {_ADABN}", "source", "adabn_score"),
-        Row(CONTROL, "adversarial", "no_adversary"),
+        Row(f"{SOURCE_ONLY}, {ADABN}", "source", "adabn_score"),
+        Row(CONTROL, "adversarial", control),
+        Row(f"{CONTROL}, {ADABN}", "adversarial", control_adabn),
         Row("one discriminator", "adversarial", one, published=printed(1)),
         Row("two discriminators", "adversarial", published=printed(2)),
-        Row(CONTROL_PROXIES, "retrain", "no_adversary"),
+        Row(f"two discriminators, {ADABN}", "adversarial", "adabn_score"),
+        Row(CONTROL_PROXIES, "retrain", control),
+        Row(f"{CONTROL_PROXIES}, {ADABN}", "retrain", control_adabn),
         Row("one discriminator, proxies", "retrain", one, published=printed(1, proxy=True)),
         Row(ADAPTED, "retrain", published=printed(2, proxy=True)),
+        Row(f"{ADAPTED}, {ADABN}", "retrain", "adabn_score"),
         Row(f"{ADAPTED}, multi-scale", "retrain", multi_scale=True, published=printed(2, True, True)),
     ]
 
 
 def _rows_beyond() -> List[Row]:
     return [
-        Row(f"two discriminators, {_ADABN}", "adversarial", "adabn_score"),
-        Row(f"{ADAPTED}, {_ADABN}", "retrain", "adabn_score"),
+        Row(f"{CONTROL}, {_ADABN_PROXIES}, {ADABN}", "retrain", "no_adversary_adabn_both"),
         Row(f"two discriminators, {_ADABN_PROXIES}", "retrain", "adabn_proxies"),
-        Row(f"two discriminators, {_ADABN_PROXIES}, {_ADABN}", "retrain", "adabn_both"),
+        Row(f"two discriminators, {_ADABN_PROXIES}, {ADABN}", "retrain", "adabn_both"),
         Row(f"{ADAPTED}, round 2", "retrain", number=2),
         Row(f"{ADAPTED}, round 3", "retrain", number=3),
     ]

@@ -17,7 +17,6 @@ from gluon_madapt.files.hashing import sha256
 from gluon_madapt.models import Discriminator, Segmenter
 from gluon_madapt.models.discriminator import INPUT_STRIDES
 from gluon_madapt.models.losses import (
-    DomainLoss,
     FeaturePass,
     JointPass,
     SourceTerm,
@@ -30,6 +29,9 @@ from gluon_madapt.runs.labelled_pixels import patience
 from gluon_madapt.runs.networks import new_discriminators
 from gluon_madapt.runs.run import Run
 from gluon_madapt.runs.trained import load_any_segmenter, loop_arguments
+from gluon_madapt.stages.discriminator_watch import DiscriminatorWatch
+from gluon_madapt.stages.discriminators import DomainLosses, Maps
+from gluon_madapt.stages.gradient_share import GradientShare
 from gluon_madapt.stages.later_rounds import DiscriminatorStep
 from gluon_madapt.training.checkpoint import versions_behind
 from gluon_madapt.training.distributed import Distributed, Losses, Part, sum_of_losses
@@ -63,6 +65,7 @@ def train_adversarial(run: Run) -> None:
     kind = AdversarialStep if run.number == 1 else DiscriminatorStep
     step = kind(net, discriminators, settings, run.distributed)
     score = scorer_along_the_way(run, "adversarial") if run.number == 1 else None
+    weights = dict(zip(discriminators, (settings.lambda_1, settings.lambda_2))) if run.number == 1 else {}
     images = {"source": source.dataset, "target": target.dataset}
     made_from = {name: dataset.fingerprint for name, dataset in images.items()} if run.distributed.is_main else {}
     folder = run.open("adversarial", dict(made_from, checkpoint=sha256(start)))
@@ -79,12 +82,14 @@ def train_adversarial(run: Run) -> None:
         score=score,
         versions=versions_behind(start),
         patience=patience(source) if taught else 0,
+        watch=DiscriminatorWatch(weights),
     )
 
     pairs = zip(source.iterations(loop.start, loop.iterations), target.iterations(loop.start, loop.iterations))
     for _, (labelled, unlabelled) in loop.over(pairs):
-        losses = step(list(zip(run.distributed.divide(labelled), run.distributed.divide(unlabelled))))
-        loop.record(step.learning_rate, losses)
+        parts = list(zip(run.distributed.divide(labelled), run.distributed.divide(unlabelled)))
+        losses = step(parts, measure=loop.is_logged)
+        loop.record(step.learning_rate, losses, step.measured)
 
 
 def refuse_weights(settings: Adversarial) -> None:
@@ -98,13 +103,6 @@ def refuse_weights(settings: Adversarial) -> None:
     _log.warning(
         "adversarial: lambda_seg and the weights of all discriminators are 0: these learn, the segmenter does not"
     )
-
-
-class Maps(NamedTuple):
-    """What the discriminators see of one domain, or the gradients by it: ``D1`` F(X), ``D2`` F_l(X)."""
-
-    D1: nd.NDArray
-    D2: nd.NDArray
 
 
 class _Passes(NamedTuple):
@@ -159,31 +157,45 @@ class AdversarialStep:
 
         joint = JointPass(net, self._distributed.images_per_part(settings)) if settings.joint_pass else None
         self._passes = partial(self._one_pass, joint) if joint else self._two_passes
-        self._supervised, self._features = SupervisedPass(net), FeaturePass(net)
+        self._supervised = SupervisedPass(net, moves_statistics=settings.statistics == "both")
+        self._features = FeaturePass(net)
         named = discriminators.items()
-        self._domain_losses = {name: DomainLoss(D) for name, D in named}
+        self._domain_losses = DomainLosses(discriminators)
         self._target_terms = {name: TargetTerm(D, settings.objective) for name, D in named}
         minimax = settings.objective == "minimax"
         self._source_terms = {name: SourceTerm(D) for name, D in named} if minimax else {}
-        terms = (self._domain_losses, self._target_terms, self._source_terms)
-        views = [view for views in terms for view in views.values()]
-        for view in filter(None, (joint, self._supervised, self._features, *views)):
+        terms = (*self._target_terms.values(), *self._source_terms.values())
+        for view in filter(None, (joint, self._supervised, self._features, *terms)):
             view.hybridize(static_alloc=True, static_shape=True)
+        self._share = GradientShare(self._features.collect_params().values())
+        self._is_measurable = bool(discriminators) and not (joint or minimax)
 
-    def __call__(self, parts: Sequence[Tuple[Part, Part]]) -> Losses:
+    @property
+    def measured(self) -> Losses:
+        """What the last iteration has measured: ``adversary_share``, (1,), as in `GradientShare`, or nothing.
+
+        With one joint pass, or with adversarial terms in the source pass, as minimax has, the two cannot be told apart.
+        """
+        return self._share.measured
+
+    def __call__(self, parts: Sequence[Tuple[Part, Part]], measure: bool = False) -> Losses:
         """Update all networks once.
 
         Parameters
         ----------
         parts : sequence of (Part, Part)
             The labelled source images and the target images of each pass; the sizes of the two may differ.
+        measure : bool
+            Whether to measure what `measured` then has, on the first part.
 
         Returns
         -------
         dict of str to NDArray
-            The losses, (1,) each: ``segmentation``, ``adversarial_D1`` (what F receives, unweighted), ``D1``, ...
+            The losses, (1,) each: ``segmentation``, ``adversarial_D1`` (what F receives, unweighted), ``D1``, ...; and
+            ``accuracy_D1_source``, ``accuracy_D1_target``, ...
         """
         self._distributed.clear_gradients()
+        self._share.begin(measure and self._is_measurable)
         losses = [self._differentiate(source, target) for source, target in parts]
         for name, trainer in self.trainers.items():
             self._distributed.step(name, trainer)
@@ -194,9 +206,7 @@ class AdversarialStep:
         segmentation, terms, source_maps, target_maps = self._passes(source, target)
         losses = {"segmentation": source.weight * segmentation}
         losses.update({f"adversarial_{name}": target.share * term for name, term in terms.items()})
-        for name in self._domain_losses:
-            seen = getattr(source_maps, name), getattr(target_maps, name)
-            losses[name] = target.share * self._differentiate_discriminator(name, *seen, target.share)
+        losses.update(self._domain_losses.differentiate(source_maps, target_maps, target.share))
         return losses
 
     def _two_passes(self, source: Part, target: Part) -> _Passes:
@@ -207,10 +217,12 @@ class AdversarialStep:
         terms, gradients = self._adversarial_terms(self._source_terms, source_maps, source.share)
         weight = self._settings.lambda_seg * source.weight
         autograd.backward([segmentation, *source_maps], [_filled(segmentation, weight), *gradients])
+        self._share.after_source(source.images.context)
         with autograd.record():
             target_maps = Maps(*self._features(target.images))
         target_terms, gradients = self._adversarial_terms(self._target_terms, target_maps, target.share)
         autograd.backward(list(target_maps), list(gradients))
+        self._share.after_target(target.images.context)
         return _Passes(segmentation, _sum(terms, target_terms), source_maps, target_maps)
 
     def _one_pass(self, joint: JointPass, source: Part, target: Part) -> _Passes:
@@ -249,13 +261,6 @@ class AdversarialStep:
             weight = _filled(terms[name], self._lambdas[name] * share)  # P Eq. 4
             (gradients[name],) = autograd.grad(terms[name], [seen], weight)
         return terms, Maps(**gradients)
-
-    def _differentiate_discriminator(self, name: str, source: nd.NDArray, target: nd.NDArray, share: float):
-        """Differentiate D's loss by D alone, on the detached maps of both domains; 1 is source, 0 target."""
-        with autograd.record():
-            loss = self._domain_losses[name](source.detach(), target.detach())
-        loss.backward(_filled(loss, share))
-        return loss
 
 
 def _filled(like: nd.NDArray, value) -> nd.NDArray:

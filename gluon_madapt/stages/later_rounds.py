@@ -5,12 +5,13 @@ Beyond the paper: F is that of the retrained model, and stays as it is.
 
 from typing import Dict, Optional, Sequence, Tuple
 
-from mxnet import autograd, nd
+from mxnet import autograd
 
 from gluon_madapt.config import Adversarial
 from gluon_madapt.errors import UserError
 from gluon_madapt.models import Discriminator, Segmenter
-from gluon_madapt.models.losses import DomainLoss, FeaturePass
+from gluon_madapt.models.losses import FeaturePass
+from gluon_madapt.stages.discriminators import DomainLosses, Maps
 from gluon_madapt.training.distributed import Distributed, Losses, Part, sum_of_losses
 from gluon_madapt.training.optimizer import discriminator_trainers
 
@@ -35,6 +36,8 @@ class DiscriminatorStep:
         The optimisers of the discriminators.
     learning_rate : float
         Theirs.
+    measured : dict of str to NDArray
+        Nothing: F learns nothing here.
     """
 
     def __init__(
@@ -55,12 +58,13 @@ class DiscriminatorStep:
             self._distributed.add_up_gradients(*discriminators.values())
         # A view for each domain: the sizes of their images may differ.
         self._features = {domain: FeaturePass(net) for domain in ("source", "target")}
-        self._domain_losses = {name: DomainLoss(D) for name, D in discriminators.items()}
-        for view in (*self._features.values(), *self._domain_losses.values()):
+        for view in self._features.values():
             view.hybridize(static_alloc=True, static_shape=True)
+        self._domain_losses = DomainLosses(discriminators)
+        self.measured: Losses = {}
 
-    def __call__(self, parts: Sequence[Tuple[Part, Part]]) -> Losses:
-        """Update the discriminators once, by source and target images; return the loss of each, (1,)."""
+    def __call__(self, parts: Sequence[Tuple[Part, Part]], measure: bool = False) -> Losses:
+        """Update the discriminators once, by source and target images; return the loss and accuracies of each, (1,)."""
         self._distributed.clear_gradients()
         losses = [self._differentiate(source, target) for source, target in parts]
         for name, trainer in self.trainers.items():
@@ -68,17 +72,10 @@ class DiscriminatorStep:
         return sum_of_losses(losses)
 
     def _differentiate(self, source: Part, target: Part) -> Losses:
-        seen = zip(self._maps("source", source), self._maps("target", target))
-        losses = {}
-        for (name, domain_loss), (of_source, of_target) in zip(self._domain_losses.items(), seen):
-            with autograd.record():
-                loss = target.share * domain_loss(of_source, of_target)
-            loss.backward()
-            losses[name] = loss
-        return losses
+        maps = self._maps("source", source), self._maps("target", target)
+        return self._domain_losses.differentiate(*maps, target.share)
 
-    def _maps(self, domain: str, part: Part) -> Tuple[nd.NDArray, nd.NDArray]:
-        """Return F(X), which D1 looks at, and F_l(X), which D2 does, by the running statistics of batch norm."""
+    def _maps(self, domain: str, part: Part) -> Maps:
+        """Return what the discriminators look at, by the running statistics of batch norm."""
         with autograd.predict_mode():
-            feature, mid = self._features[domain](part.images)
-        return feature, mid
+            return Maps(*self._features[domain](part.images))

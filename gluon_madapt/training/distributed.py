@@ -28,7 +28,7 @@ Losses = Dict[str, nd.NDArray]
 # What is summed over workers in an iteration, beside gradients: labelled pixels, requests to stop and replaced samples;
 # and the losses, with room for more than any stage has.
 _COUNTS, _LOSSES = "counts", "losses"
-_LENGTHS = {_COUNTS: 3, _LOSSES: 8}
+_LENGTHS = {_COUNTS: 3, _LOSSES: 16}
 
 
 class Part(NamedTuple):

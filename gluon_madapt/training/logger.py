@@ -121,8 +121,16 @@ def scalars(entry: Dict[str, Any]) -> Dict[str, float]:
         by_class = {f"IoU/{name}": value for name, value in scores["iou"].items() if value is not None}
         fewer = {"val/classes": float(len(by_class))} if len(by_class) < len(scores["iou"]) else {}
         return {**known, **fewer, **by_class}
-    losses = {f"loss/{name}": value for name, value in entry.items() if name not in ("iteration", *_RATES)}
+    losses = {_curve(name): value for name, value in entry.items() if name not in ("iteration", *_RATES)}
     return {**losses, **{name: entry[name] for name in _RATES}}
+
+
+def _curve(name: str) -> str:
+    """Return the name of a curve, by the kind of its quantity."""
+    if name == "adversary_share":
+        return f"gradient/{name}"
+    kind, _, rest = name.partition("_")
+    return f"accuracy/{rest}" if kind == "accuracy" else f"loss/{name}"
 
 
 @contextmanager

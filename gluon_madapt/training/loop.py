@@ -16,6 +16,7 @@ from gluon_madapt.run_layout import CHECKPOINT
 from gluon_madapt.system.progress import Progress
 from gluon_madapt.system.provenance import with_this_code
 from gluon_madapt.system.stopping import StopSignals
+from gluon_madapt.training.course import Course, Watch
 from gluon_madapt.training.distributed import Distributed, Losses
 from gluon_madapt.training.logger import Logger
 from gluon_madapt.training.meters import Meters, Pending
@@ -69,6 +70,8 @@ class Loop:
         Iterations in a row that may have no labelled pixel; 0 where labels teach nothing.
     tensorboard : bool
         Whether to write event files for TensorBoard, too.
+    watch : callable, optional
+        Returns what is wrong with the course of the training, as `Course` takes it: warnings, and in metrics.json.
     """
 
     def __init__(
@@ -89,6 +92,7 @@ class Loop:
         versions: Sequence[str] = (),
         patience: int = 0,
         tensorboard: bool = False,
+        watch: Optional[Watch] = None,
     ):
         self._stage, self._folder = stage, folder
         self._distributed, self._networks = distributed, networks
@@ -101,7 +105,8 @@ class Loop:
         self._current = 0
         self._names: Tuple[str, ...] = ()
         self._samples = SampleCounts(stage, distributed, patience, self._last_good)
-        self._meters = Meters(stage, images, self._last_good)
+        self._course = Course(self.iterations, watch)
+        self._meters = Meters(stage, images, self._last_good, self._course)
         self._signals = StopSignals(lambda number: distributed.request_stop(), self._end_at_once)
         self._state = TrainingState(folder / CHECKPOINT, networks, trainers, distributed.is_main)
         self._logger = Logger(folder, distributed.is_main, tensorboard)
@@ -113,8 +118,15 @@ class Loop:
         """Whether there is nothing left to do."""
         return self.start >= self.iterations
 
-    def record(self, learning_rate: float, losses: Losses) -> None:
+    @property
+    def is_logged(self) -> bool:
+        """Whether the log gets an entry, from this process, after the current iteration."""
+        return self._distributed.is_main and self._logs(self._current)
+
+    def record(self, learning_rate: float, losses: Losses, measured: Optional[Losses] = None) -> None:
         """Note the losses of the current iteration, (1,) each; they are read one iteration later, without waiting.
+
+        ``measured`` is of this process and iteration alone, which is one that `is_logged`.
 
         Raises
         ------
@@ -123,9 +135,8 @@ class Loop:
         """
         self._meters.read()
         self._meters.learning_rate = learning_rate
-        self._meters.put(
-            Pending(self._current, self._names, self._distributed.total(losses), dict(self._distributed.finite))
-        )
+        total, finite = self._distributed.total(losses), dict(self._distributed.finite)
+        self._meters.put(Pending(self._current, self._names, total, finite, measured or {}))
 
     def over(self, batches: Iterable[Sequence]) -> Iterator[Tuple[int, Sequence]]:
         """Yield the iterations that are left, each with its batches: a sequence of them, or a sequence of sequences.
@@ -171,6 +182,10 @@ class Loop:
         every, last = self._bookkeeping, done == self.iterations
         self._samples.count_unlabelled(self.iterations)
         stopping = self._distributed.stopping
+        if self._distributed.is_main and self._course.ends_part(done):
+            self._meters.read()
+            for line in self._course.news(done):
+                _log.warning("%s: %s", self._stage, line)
         if self._logs(done):
             self._logger.append(self._meters.entry(done))
         if self._distributed.is_main and self._score and (last or done % every.eval_every == 0):
@@ -209,6 +224,7 @@ class Loop:
                 "made_from": self._made_from,
                 "code": self._versions,
                 "window": self._meters.window,
+                "course": self._course.sums,
                 "unlabelled": self._samples.unlabelled,
                 **self._samples.replacements(),
             }
@@ -227,6 +243,7 @@ class Loop:
         self._versions = with_this_code(meta.get("code", ()))
         self._samples.go_on_from(meta)
         self._meters.go_on_from(self.start, meta.get("window", ()))
+        self._course.go_on_from(meta.get("course", ()))
         _log.info("%s: continues after iteration %d", self._stage, self.start)
 
     def _finish(self) -> None:
@@ -241,6 +258,8 @@ class Loop:
             "seed": self._model["seed"],
             "code": self._versions,
             "val": self._last_score,
+            "last_tenth": self._course.last(),
+            "warnings": self._course.warnings,
             **self._samples.replacements(),
             **self._facts,
         }

@@ -8,20 +8,27 @@ from mxnet import nd
 
 from gluon_madapt.errors import FailureError
 from gluon_madapt.formats import images_per_second, over_fewer
+from gluon_madapt.training.course import Course
 from gluon_madapt.training.distributed import Losses
 
 # Iterations whose mean loss is shown as progress; the log has means since its last entry.
 _SHOWN = 20
-_SHORT_NAMES = {"segmentation": "seg", "adversarial_D1": "adv1", "adversarial_D2": "adv2"}
+_SHORT_NAMES = {"segmentation": "seg", "adversarial_D1": "adv1", "adversarial_D2": "adv2", "adversary_share": "share"}
+_ACCURACY = "accuracy_"
 
 
 class Pending(NamedTuple):
-    """What an iteration has left to be read: its losses, (1,) each, and whether each network's gradients are finite."""
+    """What an iteration has left to be read, (1,) each.
+
+    ``losses`` and accuracies of every iteration; whether each network's gradients are ``finite``; and what was
+    ``measured`` on this iteration alone.
+    """
 
     iteration: int
     names: Tuple[str, ...]
     losses: Losses
     finite: Dict[str, nd.NDArray]
+    measured: Losses = {}
 
 
 class Meters:
@@ -35,6 +42,8 @@ class Meters:
         Images that the network sees in an iteration.
     last_good : callable
         Returns what there is to go on from, in words.
+    course : Course, optional
+        What all that is read is added to.
 
     Attributes
     ----------
@@ -46,8 +55,10 @@ class Meters:
         What the iterations took, and how much of that was spent waiting for data.
     """
 
-    def __init__(self, stage: str, images: int, last_good: Callable[[], str]):
+    def __init__(self, stage: str, images: int, last_good: Callable[[], str], course: Optional[Course] = None):
         self._stage, self._images, self._last_good = stage, images, last_good
+        self._course = course
+        self._measured: Dict[str, float] = {}
         self._start = 0
         self._pending: Optional[Pending] = None
         self._recent: Deque[Dict[str, float]] = deque(maxlen=_SHOWN)
@@ -85,14 +96,19 @@ class Meters:
                 f"{self._stage}: {wrong[0]} in iteration {pending.iteration}, of {', '.join(pending.names)}: "
                 f"a lower learning rate may help; {self._last_good()}"
             )
+        measured = {key: float(value.asscalar()) for key, value in pending.measured.items()}
         _add(self.window, losses)
         self._recent.append(losses)
+        self._measured.update(measured)
+        if self._course:
+            self._course.add(pending.iteration, {**losses, **measured})
 
     def entry(self, done: int) -> Dict[str, float]:
-        """Return a log entry: mean losses over the window, which ends here, and rates."""
+        """Return a log entry: mean losses over the window, which ends here, what was measured, and rates."""
         window, self.window = self.window, _sums()
         return {
             **{key: total / window["iterations"] for key, total in window["sums"].items()},
+            **self._measured,
             "iteration": done,
             "learning_rate": self.learning_rate,
             "images_per_second": self._images_per_second(done),
@@ -106,7 +122,10 @@ class Meters:
         """
         if not self._recent:
             return []
-        facts = [f"{_SHORT_NAMES.get(key, key)} {value:.3f}" for key, value in _means(self._recent).items()]
+        means = _means(self._recent)
+        facts = [f"{_short(key)} {value:.3f}" for key, value in means.items() if not key.startswith(_ACCURACY)]
+        facts += [f"{_short(key)} {value:.2f}" for key, value in means.items() if key.startswith(_ACCURACY)]
+        facts += [f"{_short(key)} {value:.2f}" for key, value in self._measured.items()]
         facts += [f"lr {self.learning_rate:.2g}", images_per_second(self._images_per_second(done))]
         if score and score["miou"] is not None:
             facts.append(f"last mIoU {score['miou']:.1f}{over_fewer([score['iou']])}")
@@ -114,6 +133,11 @@ class Meters:
 
     def _images_per_second(self, done: int) -> float:
         return (done - self._start) * self._images / self.seconds
+
+
+def _short(key: str) -> str:
+    """Return the name of a loss in a line of progress; of an accuracy "right D1 source"."""
+    return _SHORT_NAMES.get(key) or key.replace(_ACCURACY, "right ").replace("_", " ")
 
 
 def _means(losses: Sequence[Dict[str, float]]) -> Dict[str, float]:

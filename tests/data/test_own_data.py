@@ -193,7 +193,7 @@ def test_all_stages_with_own_classes(tiny_world, tmp_path):
 def test_the_ablations_are_there_for_own_data_with_nothing_published(tiny_world):
     for table in (3, 4):
         rows = rows_of(table, small(tiny_world))
-        assert len(rows) == {3: 9, 4: 15}[table]
+        assert len(rows) == {3: 13, 4: 15}[table]
         assert all(row.published is None for row in rows)
     with pytest.raises(UserError, match=r"with data\.source\.dataset = gta5"):
         rows_of(1, small(tiny_world))

@@ -41,7 +41,7 @@ def texts(findings, level):
 def test_a_world_that_is_whole(world, monkeypatch):
     monkeypatch.setattr(images, "PUBLISHED_COUNTS", {})
     monkeypatch.setattr(images, "PUBLISHED_SIZES", {})
-    by_name = found(world)
+    by_name = found(world, "adversarial.target_input={size: [384, 192]}")
     assert set(by_name) == {"packages", "device", "memory", "weights", "data.source", "data.target", "data.val", "disk"}
     assert all(levels(findings) == {OK} for findings in by_name.values()), by_name
     assert "6 pairs of gta5 train" in by_name["data.source"][0].text
@@ -123,6 +123,16 @@ def test_what_a_training_would_refuse_is_an_error(world):
     assert "there is nothing to score" in texts(by_name["training"], ERROR)
     by_name = found(world, "devices=[cpu(0), cpu(1), cpu(2)]")
     assert "3 cannot share a batch of 2" in texts(by_name["training"], ERROR)
+
+
+def test_discriminators_that_see_few_places_are_a_warning(world):
+    assert "discriminators" not in found(world, "adversarial.target_input={size: [384, 192]}")
+    few = found(world, "adversarial.target_input={size: [383, 192]}")["discriminators"]
+    assert [finding.text[:11] for finding in few] == ["D1 has 11 c", "D2 has 11 c"]
+    assert levels(few) == {WARNING}
+    assert "of 64 pixels" in found(world)["discriminators"][0].text
+    assert len(found(world, "adversarial.discriminators=1")["discriminators"]) == 1
+    assert "discriminators" not in found(world, "adversarial.discriminators=0")
 
 
 def test_memory_and_disk_that_do_not_suffice(world, monkeypatch):

@@ -127,5 +127,5 @@ def test_the_folder_of_a_former_variant_is_used(former, tiny_world):
 
 def test_former_texts_name_rows_of_now():
     rows = [row.text for row in rows_of(3, load_experiment(CONFIG), beyond=True)]
-    assert [current_text(text) for text in FORMER_ROWS] == [text for text in rows if "AdaBN" in text]
+    assert {current_text(text) for text in FORMER_ROWS} < {text for text in rows if "AdaBN" in text}
     assert all(current_text(text) == text for text in rows)

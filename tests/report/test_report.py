@@ -174,6 +174,14 @@ def test_damage_costs_a_line_and_no_more(copied):
     assert "Stage retrain" in page.words
 
 
+def test_what_a_training_warns_of_in_the_end_stands_above_the_pictures(copied):
+    assert "What the trainings warn of" not in page_of(report_of_folder(copied)).words
+    path = copied / "adversarial" / "metrics.json"
+    path.write_text(json.dumps(dict(json.loads(path.read_text()), warnings=["D1 has won: <b>F is not aligned</b>"])))
+    page = page_of(report_of_folder(copied))
+    assert "What the trainings warn of Stage 2 adversarial, seed 1: D1 has won: <b>F is not aligned</b>." in page.words
+
+
 @pytest.mark.parametrize("name", ["source", "adversarial", "proxies", "retrain"])
 def test_a_stage_folder_that_is_empty_is_a_stage_that_is_missing(copied, name):
     shutil.rmtree(copied / name)
@@ -208,6 +216,26 @@ def test_an_ablation_takes_what_it_shares_from_the_folder_above(copied):
     settings = (copied / "source" / "config.yaml").read_text()
     (copied / "source" / "config.yaml").write_text(settings.replace("learning_rate: 0.04", "learning_rate: 0.05"))
     assert not facts_of(stored_run(ablation)).stages["source"].begun
+
+
+def test_an_ablation_takes_what_it_shares_from_the_ablation_that_it_is_based_on(copied):
+    control, scored = (copied / name for name in ("no_adversary", "no_adversary_adabn_both"))
+    shutil.copytree(copied / "adversarial", control / "adversarial")
+    (scored / "retrain").mkdir(parents=True)
+    for stage in (control / "adversarial", scored / "retrain"):
+        settings = (copied / "retrain" / "config.yaml").read_text()
+        (stage / "config.yaml").write_text(settings.replace("lambda_1: 0.003", "lambda_1: 0.0"))
+        shutil.copy(copied / stage.name / "inputs.json", stage)
+    facts = facts_of(stored_run(scored))
+    assert facts.run.experiment.adversarial.lambda_1 == 0
+    assert facts.stages["source"].folder == copied / "source"
+    assert facts.stages["adversarial"].folder == control / "adversarial"
+    shutil.rmtree(copied / "source")
+    shutil.rmtree(copied / "adversarial")
+    shutil.rmtree(copied / "proxies")
+    shutil.rmtree(copied / "retrain")
+    alone = facts_of(stored_run(scored)).stages["adversarial"]
+    assert alone.folder == scored / "adversarial", "what lies beside is another run, not of this experiment"
 
 
 def test_seeds_and_further_rounds_are_found(copied, tmp_path):

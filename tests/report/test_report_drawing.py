@@ -32,8 +32,25 @@ def test_losses_are_sorted_into_charts():
     panels = {panel.name: panel for panel in panels_of([log])}
     assert list(panels) == ["loss-segmentation", "adversarial", "discriminators", "learning-rate", "miou"]
     assert list(panels["adversarial"].curves) == list(panels["discriminators"].curves) == ["D1", "D2"]
-    assert panels["discriminators"].chance
+    assert panels["discriminators"].chance.value == pytest.approx(2 * np.log(2))
     assert "D2 from 1.2 at iteration 10 to 1.2 at iteration 10" in panels["discriminators"].in_words()
+
+
+def test_accuracies_and_the_share_of_the_adversary_have_charts_of_their_own():
+    accuracies = {"accuracy_D1_source": 0.9, "accuracy_D1_target": 0.7}
+    losses = {"segmentation": 1.0, "adversarial_D1": 0.7, "D1": 1.3, "adversary_share": 0.1}
+    log = [{"iteration": 10, **losses, **accuracies}]
+    panels = {panel.name: panel for panel in panels_of([log])}
+    assert list(panels) == ["loss-segmentation", "adversarial", "discriminators", "accuracy", "adversary-share"]
+    assert list(panels["accuracy"].curves) == ["D1 source", "D1 target"]
+    assert panels["accuracy"].chance.value == 0.5
+    for panel in panels.values():
+        assert len(np.unique(pixels_of(draw_panel(panel)))) > 20
+
+
+def test_a_later_round_has_no_adversarial_terms_and_its_discriminators_are_some_all_the_same():
+    log = [{"iteration": 10, "D1": 1.3, "accuracy_D1_source": 0.9, "accuracy_D1_target": 0.7}]
+    assert [panel.name for panel in panels_of([log])] == ["discriminators", "accuracy"]
 
 
 def test_what_is_not_a_finite_number_is_left_out():
@@ -55,7 +72,7 @@ def test_curves_of_any_length_are_drawn(points):
 def test_lines_are_told_apart_without_colour():
     log = [{"iteration": i, "D1": 1.0, "D2": 0.5, "adversarial_D1": 0, "adversarial_D2": 0} for i in range(1, 200)]
     panel = next(one for one in panels_of([log]) if one.name == "discriminators")
-    grey = pixels_of(draw_panel(panel._replace(chance=False))).mean(axis=2)
+    grey = pixels_of(draw_panel(panel._replace(chance=None))).mean(axis=2)
     dark = grey[:, 150:500] < 200
     lines = [row for row in dark[:-80] if row.mean() > 0.3]
     assert any(row.all() for row in lines)

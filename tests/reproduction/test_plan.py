@@ -39,7 +39,7 @@ def test_the_rows_carry_the_papers_numbers():
         (1, "gta5_resnet101"): [38.1, 50.4],
         (2, "synthia_vgg16"): [20.6, 36.8],
         (2, "synthia_resnet101"): [33.4, 45.0],
-        (3, "gta5_resnet101"): [38.1, None, None, 41.5, 42.7, None, 47.1, 49.8, 50.4],
+        (3, "gta5_resnet101"): [38.1, *[None] * 3, 41.5, 42.7, *[None] * 3, 47.1, 49.8, None, 50.4],
         (4, "gta5_resnet101"): [
             46.7,
             49.3,
@@ -64,9 +64,54 @@ def test_table_3_shares_the_source_model():
     plan, scorings = plan_of(3)
     tools = tools_of(plan)
     assert [tools.count(name) for name in STAGE_TOOLS.values()] == [1, 3, 3, 3]
-    assert len({step.scores for step in scorings}) == 9
+    assert len({step.scores for step in scorings}) == 13
     assert all(set(step.needs) <= set(plan.steps) for step in plan.steps.values())
     assert all("--seed 3" in " ".join(step.command) for step in plan.steps.values())
+
+
+def test_the_rows_with_adabn_score_what_the_rows_beside_them_do():
+    plan = Plan(ROOT, CONFIG, (), 3, Path("run"))
+    steps = {row.text: plan.add(row) for row in rows_of(3, plan.run.experiment)}
+    adapted = [text for text in steps if text.endswith(", AdaBN")]
+    assert adapted == [
+        "source only, AdaBN",
+        "control: adversarial weights 0, AdaBN",
+        "two discriminators, AdaBN",
+        "control: adversarial weights 0, proxies, AdaBN",
+        "two discriminators, proxies, AdaBN",
+    ]
+    for text in adapted:
+        plain = steps[text[: -len(", AdaBN")]]
+        assert steps[text].checkpoint == plain.checkpoint
+        assert steps[text].run.experiment.evaluation.adabn_batches == 50
+        assert plain.run.experiment.evaluation.adabn_batches == 0
+    assert steps[adapted[1]].scores == Path("run/no_adversary_adabn_score/scores/adversarial.json")
+
+
+def test_an_ablation_that_is_based_on_another_shares_its_stages():
+    plan = Plan(ROOT, CONFIG, (), 3, Path("run"))
+    for row in rows_of(3, plan.run.experiment, beyond=True):
+        plan.add(row)
+    tools = tools_of(plan)
+    # Proxies after AdaBN, of the control and of two discriminators, and two rounds on top of Table 3's own.
+    assert [tools.count(name) for name in STAGE_TOOLS.values()] == [1, 5, 7, 7]
+    both = {name: step for name, step in plan.steps.items() if name.startswith(("adabn_both/", "no_adversary_adabn"))}
+    assert set(both) == {
+        "adabn_both/score retrain",
+        "no_adversary_adabn_score/score adversarial",
+        "no_adversary_adabn_score/score retrain",
+        "no_adversary_adabn_both/proxies",
+        "no_adversary_adabn_both/retrain",
+        "no_adversary_adabn_both/score retrain",
+    }
+    assert both["adabn_both/score retrain"].checkpoint == Path("run/adabn_proxies/retrain/checkpoint.npz")
+    proxies = both["no_adversary_adabn_both/proxies"]
+    assert proxies.needs == ("no_adversary/adversarial",)
+    assert proxies.run.experiment.adversarial.lambda_1 == 0
+    assert proxies.run.experiment.proxies.adabn_batches == 50
+    command = " ".join(proxies.command)
+    assert "--from run/no_adversary/adversarial/checkpoint.npz" in command
+    assert "--cache run/no_adversary_adabn_both/cache" in command
 
 
 def test_table_4_shares_all_but_labels_and_retraining():
@@ -104,7 +149,8 @@ def test_ablations_are_complete_experiments_too():
         changed = {key for key in type(base).model_fields if getattr(base, key) != getattr(experiment, key)}
         expected = set() if path.stem == "p1_0.6_p2_0.8" else {"adversarial", "evaluation", "proxies"}
         assert changed - {"name"} <= expected
-        assert len(changed - {"name"}) == {"p1_0.6_p2_0.8": 0, "adabn_both": 2}.get(path.stem, 1)
+        several = {"adabn_both": 2, "no_adversary_adabn_score": 2, "no_adversary_adabn_both": 3}
+        assert len(changed - {"name"}) == {"p1_0.6_p2_0.8": 0, **several}.get(path.stem, 1)
 
 
 @pytest.mark.parametrize(

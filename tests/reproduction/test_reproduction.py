@@ -265,7 +265,7 @@ def test_the_papers_experiment_is_set_beside_the_papers_numbers(tmp_path):
     assert cells_of(text, "row") == ["reproduced", "published", "difference"]
     assert cells_of(text, SOURCE_ONLY) == ["31.0 ± 1.4 (2 of 3 seeds)", "38.1", "-7.1"]
     assert cells_of(text, CONTROL) == ["34.0 ± 1.4 (2 of 3 seeds)", "–", "–"]
-    assert "20 of 27 results were not run yet" in text
+    assert "32 of 39 results were not run yet" in text
     assert "departs" not in text
     assert "gains" not in (tmp_path / "table-3.json").read_text()
     records = list(csv.DictReader((tmp_path / "table-3.csv").open()))

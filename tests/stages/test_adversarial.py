@@ -64,7 +64,8 @@ def test_one_iteration_updates_every_network():
     world = World()
     before = [values(one) for one in (world.net, *world.discriminators.values())]
     losses = world()
-    assert set(losses) == {"segmentation", "adversarial_D1", "adversarial_D2", "D1", "D2"}
+    accuracies = {f"accuracy_{name}_{domain}" for name in ("D1", "D2") for domain in ("source", "target")}
+    assert set(losses) == {"segmentation", "adversarial_D1", "adversarial_D2", "D1", "D2", *accuracies}
     after = [values(one) for one in (world.net, *world.discriminators.values())]
     for old, new in zip(before, after):
         assert changed(old, new) == set(old)

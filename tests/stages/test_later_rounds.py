@@ -85,8 +85,10 @@ def test_discriminators_learn_while_f_and_its_statistics_stay_as_they_are(tiny_w
     before = parameter_values(net)
     losses = [{name: float(loss.asscalar()) for name, loss in step(parts).items()} for _ in range(5)]
     assert same(before, parameter_values(net))
-    assert list(losses[0]) == ["D1", "D2"]
-    assert all(losses[4][name] < losses[0][name] for name in losses[0])
+    assert list(losses[0])[:2] == ["D1", "D2"]
+    assert all(losses[4][name] < losses[0][name] for name in ("D1", "D2"))
+    assert {f"accuracy_{name}_{domain}" for name in ("D1", "D2") for domain in ("source", "target")} < set(losses[0])
+    assert not step.measured
 
 
 def test_a_discriminators_update_is_that_of_its_loss_alone(tiny_world):
@@ -97,7 +99,7 @@ def test_a_discriminators_update_is_that_of_its_loss_alone(tiny_world):
     D1: Discriminator = discriminators["D1"]
     before = parameter_values(D1)
     step = DiscriminatorStep(net, discriminators, run.experiment.adversarial)
-    (loss,) = step([(Part(images[0], None), Part(images[1]))]).values()
+    loss = step([(Part(images[0], None), Part(images[1]))])["D1"]
     source, target = (1 / (1 + np.exp(-score(D1, before, net, one))) for one in images)
     expected = -np.log(source).mean() - np.log(1 - target).mean()
     assert float(loss.asscalar()) == pytest.approx(expected, rel=1e-5)

@@ -77,6 +77,8 @@ def test_losses_rates_and_scores_are_there_at_their_iterations(tensorboard, tiny
     assert not (tmp_path / "source" / "tensorboard").exists()
     found = assert_as_logged(tmp_path / "adversarial")
     losses = {f"loss/{name}" for name in ("segmentation", "adversarial_D1", "adversarial_D2", "D1", "D2")}
+    losses |= {f"accuracy/{name}_{domain}" for name in ("D1", "D2") for domain in ("source", "target")}
+    losses.add("gradient/adversary_share")
     rates = {"learning_rate", "images_per_second", "waiting_for_data"}
     assert losses | rates | {"val/miou", "IoU/road", "IoU/sky"} <= set(found)
     assert [step for step, _ in found["loss/D2"]] == [1, 2, 3]

@@ -1,0 +1,51 @@
+"""Differentiates the discriminators' losses, and tells how often they are right; F is fixed here."""
+
+from typing import Dict, NamedTuple
+
+from mxnet import autograd, nd
+
+from gluon_madapt.models import Discriminator
+from gluon_madapt.models.losses import DomainLoss
+from gluon_madapt.training.distributed import Losses
+
+
+class Maps(NamedTuple):
+    """What the discriminators see of one domain, or the gradients by it: ``D1`` F(X), ``D2`` F_l(X)."""
+
+    D1: nd.NDArray
+    D2: nd.NDArray
+
+
+class DomainLosses:
+    """The losses of some discriminators, by name, each compiled."""
+
+    def __init__(self, discriminators: Dict[str, Discriminator]):
+        self._views = {name: DomainLoss(D) for name, D in discriminators.items()}
+        for view in self._views.values():
+            view.hybridize(static_alloc=True, static_shape=True)
+
+    def differentiate(self, source: Maps, target: Maps, share: float) -> Losses:
+        """Differentiate each loss by its discriminator alone, on detached maps.
+
+        Parameters
+        ----------
+        source, target : Maps
+            Those of either domain; 1 is source, 0 target.
+        share : float
+            The part's share of an iteration's images, which weighs all that is returned, and the gradients.
+
+        Returns
+        -------
+        dict of str to NDArray
+            (1,) each: the losses, ``D1`` and so on, and the shares of cells that D gets right on either domain,
+            ``accuracy_D1_source``, ``accuracy_D1_target`` and so on, before its update.
+        """
+        losses, accuracies = {}, {}
+        for name, view in self._views.items():
+            with autograd.record():
+                loss, on_source, on_target = view(getattr(source, name).detach(), getattr(target, name).detach())
+            loss.backward(nd.ones_like(loss) * share)
+            losses[name] = share * loss
+            accuracies[f"accuracy_{name}_source"] = share * on_source
+            accuracies[f"accuracy_{name}_target"] = share * on_target
+        return {**losses, **accuracies}
