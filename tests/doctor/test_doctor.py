@@ -127,10 +127,12 @@ def test_what_a_training_would_refuse_is_an_error(world):
 
 def test_discriminators_that_see_few_places_are_a_warning(world):
     assert "discriminators" not in found(world, "adversarial.target_input={size: [384, 192]}")
-    few = found(world, "adversarial.target_input={size: [383, 192]}")["discriminators"]
+    few = found(world, "adversarial.target_input={size: [352, 192]}")["discriminators"]
     assert [finding.text[:11] for finding in few] == ["D1 has 11 c", "D2 has 11 c"]
     assert levels(few) == {WARNING}
     assert "of 64 pixels" in found(world)["discriminators"][0].text
+    finer = ("adversarial.target_input={size: [192, 96]}", "adversarial.output_stride=8")
+    assert "discriminators" not in found(world, *finer)
     assert len(found(world, "adversarial.discriminators=1")["discriminators"]) == 1
     assert "discriminators" not in found(world, "adversarial.discriminators=0")
 
