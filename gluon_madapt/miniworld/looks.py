@@ -96,6 +96,8 @@ SYNTHIA_LOOK = Look(
     exposure=(-0.1, 0.1),
 )
 
+# Every photograph has a light of its own, where a renderer has one.  Statistics of the whole domain cannot mend what
+# differs from image to image, so that there is something left for the adversary to do.
 REAL_LOOK = Look(
     paints=REAL_PAINTS,
     sky_top=((88, 146, 210), (112, 158, 208), (146, 178, 208), (186, 194, 202)),
@@ -107,11 +109,11 @@ REAL_LOOK = Look(
     image_drift=0.08,
     texture=(0.02, 0.11),
     glints=(0.0, 0.25),
-    exposure=(-0.30, 0.30),
-    temperature=(-0.10, 0.10),
-    saturation=(0.60, 1.05),
-    contrast=(0.72, 0.98),
-    side_light=(-0.25, 0.25),
+    exposure=(-0.6, 0.6),
+    temperature=(-0.3, 0.3),
+    saturation=(0.3, 1.1),
+    contrast=(0.5, 1.0),
+    side_light=(-0.5, 0.5),
     haze=(0.0005, 0.006),
     vignette=(0.0, 0.25),
     defocus=(0.2, 0.75),

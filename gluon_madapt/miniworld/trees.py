@@ -23,7 +23,7 @@ from gluon_madapt.miniworld.render import render
 from gluon_madapt.miniworld.scene import build_scene
 
 # Raise it with every change that alters a pixel, so that a mini world of another version is not taken for this one's.
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 RECORD = "miniworld.json"
 _WORKERS = 2
 _IMAGES_PER_TASK = 10

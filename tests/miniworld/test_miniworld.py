@@ -132,13 +132,15 @@ def test_labels_are_only_those_that_exist(labels, domain):
 @pytest.mark.parametrize("domain", DOMAINS[:3])
 def test_scenes_are_upright(labels, domain):
     """Sky is above the road, the road is before the camera, and riders sit above what they ride."""
+    on_road = []
     for label in labels[domain]:
         rows = np.arange(len(label))[:, None] * np.ones(label.shape)
         assert rows[label == LABELS["sky"]].mean() < rows[label == LABELS["road"]].mean()
         ours = label < RAW_OFFSET
         bottom = np.where(ours, rows, -1).max(axis=0).astype(int)
         columns = np.arange(label.shape[1] // 2 - 12, label.shape[1] // 2 + 12)
-        assert (label[bottom[columns] - 2, columns] == LABELS["road"]).mean() > 0.5
+        on_road.append((label[bottom[columns] - 2, columns] == LABELS["road"]).mean())
+    assert np.mean(on_road) > 0.9  # somebody may cross right before the camera
     riders = np.mean([(label == LABELS["rider"]).nonzero()[0].mean() for label in labels[domain] if 12 in label])
     mounts = [np.isin(label, [LABELS["bicycle"], LABELS["motorcycle"]]) for label in labels[domain] if 12 in label]
     assert riders < np.mean([mount.nonzero()[0].mean() for mount in mounts if mount.any()])
