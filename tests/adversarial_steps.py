@@ -2,10 +2,11 @@
 
 import numpy as np
 from mxnet import nd
-from small_experiments import CONFIG
+from small_experiments import ADVERSARY, CONFIG
 
 from gluon_madapt.config import load_experiment
 from gluon_madapt.data import Batch
+from gluon_madapt.models import halvings
 from gluon_madapt.runs.networks import new_discriminators, new_segmenter
 from gluon_madapt.runs.run import Run
 from gluon_madapt.stages.adversarial import AdversarialStep
@@ -25,9 +26,9 @@ class Training:
     def __init__(self, devices, accumulate, *overrides):
         settings = [f"devices={devices}", "adversarial.batch_size=4", f"adversarial.accumulate={accumulate}"]
         settings += ["adversarial.lambda_1=0.1", "adversarial.lambda_2=0.1", *overrides]
-        self.run = Run(load_experiment(CONFIG, settings))
+        self.run = Run(load_experiment(CONFIG, [*ADVERSARY, *settings]))
         self.net = new_segmenter(self.run)
-        self.discriminators = new_discriminators(self.run, 2, self.net.mid_channels)
+        self.discriminators = new_discriminators(self.run, halvings(2), self.net.mid_channels)
         self.step = AdversarialStep(
             self.net, self.discriminators, self.run.experiment.adversarial, self.run.distributed
         )

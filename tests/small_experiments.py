@@ -7,6 +7,17 @@ from gluon_madapt.stages import Run
 
 CONFIG = ROOT / "configs" / "mini" / "gta5.yaml"
 INPUT = "{size: [64, 32], short_side: null, crop: null}"
+# The paper's cells and rate, and statistics of either domain, whatever suits the mini world.
+ADVERSARY = [
+    f"adversarial.{setting}"
+    for setting in (
+        "output_stride=32",
+        "statistics=both",
+        "discriminator_learning_rate=1e-4",
+        "lambda_1=3e-3",
+        "lambda_2=3e-3",
+    )
+]
 
 
 def small_settings(world, iterations=3):
@@ -20,6 +31,7 @@ def small_settings(world, iterations=3):
         f"source.input={INPUT}",
         f"adversarial.source_input={INPUT}",
         f"adversarial.target_input={INPUT}",
+        *ADVERSARY,
         "retrain.input.crop=[64, 64]",
         "proxies.size=[64, 32]",
         "evaluation.short_side={source: 32, adversarial: 32}",

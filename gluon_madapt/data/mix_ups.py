@@ -43,6 +43,8 @@ _HIGHEST = len(class_set(19)) - 1
 _OF_NO_CLASS = set(range(1, _HIGHEST + 1)) - set(class_set(19).label_ids["cityscapes"])
 # Label files, spread over the split, that are read first: of label ids, one is nearly always enough.
 _READ_FIRST = 8
+# Files of one folder.
+_MANY = 4
 
 
 class Suspicion(NamedTuple):
@@ -81,28 +83,43 @@ def shared_images(samples: Sequence[Sample], others: Sequence[Sample]) -> List[T
 def train_ids_in(experiment: Experiment, which: str, dataset: Dataset) -> Optional[Suspicion]:
     """Find out whether the source, target or val labels hold train ids where label ids are expected.
 
-    Files are read until a label id appears that is no train id, mostly in the first one.  Files that cannot be read are
-    passed over.
+    Each folder is looked at by itself, since those who convert labels may have stopped in the middle.  Its files are
+    read until a label id appears that is no train id, mostly in the first one.  Files that cannot be read are passed
+    over.
     """
     if label_map_of(experiment, which).dataset not in _OF_CITYSCAPES:
         return None
-    paths = [sample.label for sample in dataset.samples if sample.label]
-    seen: Set[int] = set()
-    with closing(_ids_in(paths, experiment.data.threads)) as files:
-        for ids in files:
-            seen |= ids - {IGNORE}
-            if max(seen, default=0) > _HIGHEST:
-                return None
-    if not seen - {0}:
+    folders: Dict[Path, List[Path]] = {}
+    for sample in dataset.samples:
+        if sample.label:
+            folders.setdefault(sample.label.parent, []).append(sample.label)
+    seen = {folder: _train_ids_of(paths, experiment.data.threads) for folder, paths in folders.items()}
+    found = {folder: ids for folder, ids in seen.items() if ids}
+    if not found:
         return None
     data = getattr(experiment.data, which)
-    certain = bool(seen & _OF_NO_CLASS)
+    everywhere = None not in seen.values()
+    # A few labels of a tunnel, among folders that are as they should be, may do without sky, trees and cars.
+    certain = any(ids & _OF_NO_CLASS and (everywhere or len(folders[name]) >= _MANY) for name, ids in found.items())
+    where = data.root if everywhere else ", ".join(map(str, found))
+    number = sum(len(folders[folder]) for folder in found)
     text = (
-        f"{data.root}: its labels {'hold' if certain else 'may hold'} train ids in place of label ids: in all "
-        f"{len(paths)} files no id but {IGNORE} is above {_HIGHEST}, and label ids go up to 33: take the labels of "
-        f"{data.dataset} as published, or name these as a data set 'folder' with data.{which}.ids {{road: [0], ...}}"
+        f"{where}: its labels {'hold' if certain else 'may hold'} train ids in place of label ids: in all {number} "
+        f"files no id but {IGNORE} is above {_HIGHEST}, and label ids go up to 33: take the labels of {data.dataset} as published, or name these as a data set 'folder' with "
+        f"data.{which}.ids {{road: [0], ...}}"
     )
     return Suspicion(text, certain)
+
+
+def _train_ids_of(paths: Sequence[Path], threads: int) -> Optional[Set[int]]:
+    """Return the ids in files, but for 0, if all of them are train ids; None if one is not."""
+    seen: Set[int] = set()
+    with closing(_ids_in(paths, threads)) as files:
+        for ids in files:
+            seen |= ids - {0, IGNORE}
+            if max(seen, default=0) > _HIGHEST:
+                return None
+    return seen
 
 
 def refuse_train_ids(experiment: Experiment, which: str, dataset: Dataset) -> None:

@@ -166,3 +166,25 @@ def test_a_class_without_a_pixel_in_all_of_the_labels_is_a_warning(which, world)
     assert f"data.{which}" not in findings(world, WARNING, full=False)
     rewrite(labels_of(world, which), np.zeros_like)
     assert "no pixel of its labels is of any" in findings(world, ERROR, full=True)[f"data.{which}"]
+
+
+def test_one_folder_of_train_ids_among_others_is_found(world):
+    label = labels_of(world, "target")[0]
+    images = world / "cityscapes" / "leftImg8bit" / "train"
+    image = next((images / label.parent.name).glob("*.png"))
+    city = label.parent.parent / "somewhere"
+    for number in range(mix_ups._MANY):
+        for path, folder, suffix in ((label, city, "gtFine_labelIds"), (image, images / city.name, "leftImg8bit")):
+            folder.mkdir(exist_ok=True)
+            shutil.copy(path, folder / f"somewhere_{number:06d}_000019_{suffix}.png")
+    assert suspicion(world, "target") is None
+    converted = sorted(city.glob("*.png"))
+    rewrite(converted, as_train_ids(19))
+    found = suspicion(world, "target")
+    assert found.certain
+    assert found.text.startswith(f"{city}: its labels hold train ids")
+    assert f"in all {len(converted)} files" in found.text
+    for path in converted[1:]:
+        path.unlink()
+        (images / city.name / path.name.replace("gtFine_labelIds", "leftImg8bit")).unlink()
+    assert not suspicion(world, "target").certain  # one file may be of a place without sky, trees and cars

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from mxnet import autograd, nd
-from small_experiments import CONFIG
+from small_experiments import ADVERSARY, CONFIG
 
 from gluon_madapt.config import load_experiment
 from gluon_madapt.errors import UserError
@@ -23,7 +23,7 @@ class World:
 
     def __init__(self, *overrides):
         settings = [f"adversarial.{one}" for one in ("batch_size=2", *overrides)]
-        self.run = Run(load_experiment(CONFIG, settings))
+        self.run = Run(load_experiment(CONFIG, [*ADVERSARY, *settings]))
         self.settings = self.run.experiment.adversarial
         self.net = new_segmenter(self.run)
         self.discriminators = new_discriminators(self.run, halvings_of(self.settings), self.net.mid_channels)

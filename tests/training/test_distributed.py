@@ -6,7 +6,7 @@ import pytest
 from fixed_statistics import FIXED
 from mxnet import nd
 from mxnet.gluon.nn import BatchNorm
-from small_experiments import CONFIG, small_experiment
+from small_experiments import ADVERSARY, CONFIG, small_experiment
 
 from gluon_madapt.config import load_experiment
 from gluon_madapt.data import Batch
@@ -43,7 +43,7 @@ def iterations(batch_size, accumulate, labelled):
 
 def networks(stage, *overrides):
     settings = [f"{stage}.momentum=0.9", f"{stage}.learning_rate=1e-4", *overrides]
-    run = Run(load_experiment(CONFIG, settings))
+    run = Run(load_experiment(CONFIG, [*ADVERSARY, *settings]))
     return run, new_segmenter(run)
 
 
