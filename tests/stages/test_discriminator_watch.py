@@ -33,6 +33,7 @@ def findings(course, parts=PARTS, watch=WATCH):
         ([0.97] * 5, ["D1 won"]),
         ([0.9] * 5, []),
         ([0.5, 0.9, 1.0, 1.0, 1.0, 0.7], []),  # F has caught up
+        ([*[0.8] * 8, 1.0, 1.0], []),  # lately, and not for good
         ([0.5] * 5, ["D1 never learnt"]),
         ([0.53] * 5, ["D1 never learnt"]),
         ([0.5, 0.9, 0.8, 0.6, 0.5, 0.5], []),  # aligned
