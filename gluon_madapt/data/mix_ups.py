@@ -105,8 +105,8 @@ def train_ids_in(experiment: Experiment, which: str, dataset: Dataset) -> Option
     number = sum(len(folders[folder]) for folder in found)
     text = (
         f"{where}: its labels {'hold' if certain else 'may hold'} train ids in place of label ids: in all {number} "
-        f"files no id but {IGNORE} is above {_HIGHEST}, and label ids go up to 33: take the labels of {data.dataset} as published, or name these as a data set 'folder' with "
-        f"data.{which}.ids {{road: [0], ...}}"
+        f"files no id but {IGNORE} is above {_HIGHEST}, and label ids go up to 33: take the labels of {data.dataset} "
+        f"as published, or name these as a data set 'folder' with data.{which}.ids {{road: [0], ...}}"
     )
     return Suspicion(text, certain)
 
