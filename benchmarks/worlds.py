@@ -1,0 +1,146 @@
+"""What each part of the method adds, over several mini worlds and seeds: differences of rows, with standard errors.
+
+    python benchmarks/worlds.py --worlds 1,2,3 --seeds 0,1,2 --out docs/results/worlds
+
+Draws each world in data/world-N, runs rows of Tables 3 and 4 in runs/world-N (tools/reproduce.py, which reuses what is
+there), and writes worlds.md and worlds.json.  Two rows are compared run by run: world and seed are the same for both.
+"""
+
+import argparse
+import json
+import math
+import shlex
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+from gluon_madapt.cli.command import seed_list
+from gluon_madapt.evaluation.tables import text_table
+from gluon_madapt.reproduction.results import Table
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE, CONTROL, TWO = "source only", "control: adversarial weights 0", "two discriminators"
+BEFORE, OF_BOTH = "AdaBN", "proxies after AdaBN, AdaBN"
+SHARES = "p1 1.0, p2 0.48"
+ROWS = {
+    3: (
+        SOURCE,
+        f"{SOURCE}, {BEFORE}",
+        CONTROL,
+        f"{CONTROL}, {BEFORE}",
+        "one discriminator",
+        TWO,
+        f"{TWO}, {BEFORE}",
+        f"{CONTROL}, proxies",
+        f"{CONTROL}, proxies, {BEFORE}",
+        "one discriminator, proxies",
+        f"{TWO}, proxies",
+        f"{TWO}, proxies, {BEFORE}",
+        f"{TWO}, proxies, multi-scale",
+        f"{CONTROL}, {OF_BOTH}",
+        f"{TWO}, {OF_BOTH}",
+    ),
+    4: (SHARES,),
+}
+DIFFERENCES = {
+    "two discriminators - control": (TWO, CONTROL),
+    "the same, AdaBN of both": (f"{TWO}, {BEFORE}", f"{CONTROL}, {BEFORE}"),
+    "two discriminators - one": (TWO, "one discriminator"),
+    "four stages - the control's four": (f"{TWO}, proxies", f"{CONTROL}, proxies"),
+    "four stages - two discriminators": (f"{TWO}, proxies", TWO),
+    "p1 = 0.6, p2 = 0.8 - p1 = 1, p2 = 0.48": (f"{TWO}, proxies", SHARES),
+    "four stages, AdaBN twice - source only, AdaBN": (f"{TWO}, {OF_BOTH}", f"{SOURCE}, {BEFORE}"),
+    "four stages, AdaBN twice - the control's": (f"{TWO}, {OF_BOTH}", f"{CONTROL}, {OF_BOTH}"),
+    "four stages - source only": (f"{TWO}, proxies", SOURCE),
+    "multi-scale - single scale": (f"{TWO}, proxies, multi-scale", f"{TWO}, proxies"),
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", type=Path, default=ROOT / "configs" / "mini" / "gta5.yaml")
+    parser.add_argument("--worlds", type=seed_list, default=[1, 2, 3], metavar="N,N")
+    parser.add_argument("--seeds", type=seed_list, default=[0, 1, 2], metavar="N,N")
+    parser.add_argument("--rows", nargs="*", metavar="TEXT", help="run these alone (default: all)")
+    parser.add_argument("--out", type=Path, default=Path("worlds"))
+    options = parser.parse_args()
+    numbers = {}  # by row: of each (world, seed), mIoU in percent
+    for world in options.worlds:
+        for name, of_world in run(options, world).items():
+            numbers.setdefault(name, {}).update({(world, seed): value for seed, value in of_world.items()})
+    options.out.mkdir(parents=True, exist_ok=True)
+    command = shlex.join(["python", "benchmarks/worlds.py", *sys.argv[1:]])
+    text = page(command, options, numbers)
+    (options.out / "worlds.md").write_text(text)
+    runs = {name: [[*place, value] for place, value in of_row.items()] for name, of_row in numbers.items()}
+    (options.out / "worlds.json").write_text(json.dumps({"command": command, "rows": runs}, indent=1) + "\n")
+    print(text)
+
+
+def run(options, world):
+    """Run the rows in a world; return their mIoU by name and seed."""
+    data, folder = Path("data") / f"world-{world}", Path("runs") / f"world-{world}"
+    call("make_miniworld.py", "--out", data, "--seed", world)
+    trees = {"source": "gta5", "target": "cityscapes", "val": "cityscapes"}
+    sets = [word for which, tree in trees.items() for word in ("--set", f"data.{which}.root={data / tree}")]
+    found = {}
+    for number, rows in ROWS.items():
+        wanted = [word for row in rows if not options.rows or row in options.rows for word in ("--row", row)]
+        if not wanted:
+            continue
+        settings = ["--config", options.config, "--seeds", ",".join(map(str, options.seeds)), "--run-dir", folder]
+        beyond = ["--beyond"] * (number == 3)
+        out = folder / "worlds"
+        call("reproduce.py", "--table", number, *beyond, *settings, *sets, "--jobs", 2, "--out", out, *wanted)
+        table = Table.model_validate_json((out / f"table-{number}.json").read_text())
+        found.update({row.row: row.by_seed("miou") for row in table.rows if row.row in rows and row.by_seed("miou")})
+    return found
+
+
+def call(tool, *arguments):
+    subprocess.run([sys.executable, str(ROOT / "tools" / tool), *map(str, arguments)], check=True)
+
+
+def page(command, options, numbers):
+    """Lay out the mean of each row, over all runs and in each world, and the differences."""
+    rows = [
+        (name, spread(of_row.values()), *(spread(of_world(of_row, world)) for world in options.worlds))
+        for name, of_row in numbers.items()
+    ]
+    header = ("row", f"mIoU, {len(options.worlds) * len(options.seeds)} runs", *(f"world {n}" for n in options.worlds))
+    differences = [
+        (text, *difference(numbers[first], numbers[second]))
+        for text, (first, second) in DIFFERENCES.items()
+        if first in numbers and second in numbers
+    ]
+    parts = [
+        "# The mini world: several worlds and seeds",
+        f"```\n{command}\n```",
+        "mIoU in percent on the 60 labelled images of each world's val split: mean and sample standard deviation.",
+        text_table(header, rows),
+        "Differences, run by run: mean and standard error; * is beyond twice that; and in how many runs it is above 0.",
+        text_table(("difference", "points", "", "above 0"), differences),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def of_world(of_row, world):
+    return [value for (place, _), value in of_row.items() if place == world]
+
+
+def spread(values):
+    values = list(values)
+    return f"{statistics.mean(values):.1f}" + (f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else "")
+
+
+def difference(first, second):
+    each = [value - second[place] for place, value in first.items() if place in second]
+    mean = statistics.mean(each)
+    error = statistics.stdev(each) / math.sqrt(len(each)) if len(each) > 1 else math.inf
+    above = f"{sum(value > 0 for value in each)} of {len(each)}"
+    return f"{mean:+.2f} ± {error:.2f}", "*" * (abs(mean) > 2 * error), above
+
+
+if __name__ == "__main__":
+    main()
