@@ -158,7 +158,11 @@ def test_a_training_shows_every_loss_by_name(tiny_world, tmp_path, elsewhere):
     lines = [line for line in elsewhere.messages if re.match("(source|adversarial): [1-9]", line)]
     number, rates = r"-?\d+\.\d{3}", r", lr [\d.]+, [\d.]+ images/s, last mIoU [\d.]+ over 15 of 19 classes"
     losses = {"source": ("seg",), "adversarial": ("seg", "adv1", "adv2", "D1", "D2")}
+    watched = "".join(
+        rf", right {name} {domain} [01]\.\d\d" for name in ("D1", "D2") for domain in ("source", "target")
+    )
+    others = {"source": "", "adversarial": rf"{watched}, share [01]\.\d\d"}
     assert len(lines) == 2
     for line, (stage, names) in zip(lines, losses.items()):
         shown = "".join(f", {name} {number}" for name in names)
-        assert re.fullmatch(rf"{stage}: 3/3 \[\d\d:\d\d<00:00, +[\d.]+(it/s|s/it){shown}{rates}\]", line)
+        assert re.fullmatch(rf"{stage}: 3/3 \[\d\d:\d\d<00:00, +[\d.]+(it/s|s/it){shown}{others[stage]}{rates}\]", line)
