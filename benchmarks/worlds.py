@@ -90,6 +90,7 @@ def run(options, world):
         if not wanted:
             continue
         settings = ["--config", options.config, "--seeds", ",".join(map(str, options.seeds)), "--run-dir", folder]
+        settings += ["--set", "bookkeeping.eval_every=0"]  # scores on the way take time and change nothing
         beyond = ["--beyond"] * (number == 3)
         out = folder / "worlds"
         call("reproduce.py", "--table", number, *beyond, *settings, *sets, "--jobs", 2, "--out", out, *wanted)
