@@ -12,7 +12,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Callable, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.names import printable
@@ -55,6 +55,18 @@ def run_jobs(jobs: Sequence[Job], workers: int, on_done: Callable[[Job], None]) 
         If a command fails, by its exit status; the others are stopped, their state saved.
     """
     _Pool(jobs, workers, on_done).run()
+
+
+def longest_chain_first(jobs: Sequence[Job]) -> List[Job]:
+    """Return jobs in the order in which several workers end soonest: a long chain is not what they all wait for."""
+    length: Dict[str, int] = {}
+
+    def count(job: Job) -> int:
+        if job.name not in length:
+            length[job.name] = 1 + max((count(one) for one in jobs if job.name in one.needs), default=0)
+        return length[job.name]
+
+    return sorted(jobs, key=count, reverse=True)
 
 
 class _Pool:

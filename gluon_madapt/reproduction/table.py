@@ -6,7 +6,7 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
 from gluon_madapt.config import load_experiment
 from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.formats import over_fewer
-from gluon_madapt.reproduction.jobs import Job, run_jobs
+from gluon_madapt.reproduction.jobs import Job, longest_chain_first, run_jobs
 from gluon_madapt.reproduction.plan import Plan
 from gluon_madapt.reproduction.results import Published, Result, RowScores, Table, TableRow, table_of
 from gluon_madapt.reproduction.reuse import DONE, REFUSED, forget_images, opened, reuse_of, scores_of
@@ -170,7 +170,8 @@ class Reproduction:
         """Run what is not done yet; ``on_scored`` is called with the name of each row and its mIoU, in words."""
         jobs = []
         for plan in self.plans:
-            jobs += plan.jobs({name for name, reuse in reuse_of(plan).items() if reuse.kind == DONE})
+            left = plan.jobs({name for name, reuse in reuse_of(plan).items() if reuse.kind == DONE})
+            jobs += longest_chain_first(left) if workers > 1 else left
         steps = {name: step for plan in self.plans for name, step in plan.steps.items()}
 
         def on_done(job: Job) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from gluon_madapt.errors import UserError
 from gluon_madapt.reproduction import jobs
-from gluon_madapt.reproduction.jobs import Job, run_jobs
+from gluon_madapt.reproduction.jobs import Job, longest_chain_first, run_jobs
 from gluon_madapt.system import children
 
 # Until the other job has said its process id.
@@ -40,6 +40,13 @@ def test_jobs_run_after_what_they_need_and_share_the_cores(tmp_path, workers, ch
     assert done == ["a", "b", "c"]
     assert (tmp_path / "order").read_text() == f"a {threads} b {threads} c {threads} "
     assert (tmp_path / "logs" / "a.log").read_text().startswith(f"$ {sys.executable} -c ")
+
+
+def test_the_longest_chain_of_jobs_is_first(tmp_path):
+    needs = {"control": (), "score control": ("control",), "two": (), "proxies": ("two",), "score two": ("proxies",)}
+    todo = [Job(name, ("true",), tmp_path, needed) for name, needed in needs.items()]
+    order = [job.name for job in longest_chain_first(todo)]
+    assert order == ["two", "control", "proxies", "score control", "score two"]
 
 
 def test_while_they_run_it_shows_what_each_command_said_last_or_its_name(tmp_path, monkeypatch):
