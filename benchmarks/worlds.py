@@ -1,9 +1,11 @@
 """What each part of the method adds, over several mini worlds and seeds: differences of rows, with standard errors.
 
-    python benchmarks/worlds.py --worlds 1,2,3 --seeds 0,1,2 --out docs/results/worlds
+    python benchmarks/worlds.py --worlds 1,2,3 --seeds 0,1,2 --out docs/results/worlds/worlds
+    python benchmarks/worlds.py --own-data --config configs/photographs/camvid.yaml --out camvid
 
 Draws each world in data/world-N, runs rows of Tables 3 and 4 in runs/world-N (tools/reproduce.py, which reuses what is
-there), and writes worlds.md and worlds.json.  Two rows are compared run by run: world and seed are the same for both.
+there), and writes OUT.md and OUT.json; or does so with the data of the config, in runs/NAME.  Two rows are compared run
+by run: world and seed are the same for both.
 """
 
 import argparse
@@ -16,6 +18,7 @@ import sys
 from pathlib import Path
 
 from gluon_madapt.cli.command import seed_list
+from gluon_madapt.config import load_experiment
 from gluon_madapt.evaluation.tables import text_table
 from gluon_madapt.reproduction.results import Table
 
@@ -62,28 +65,32 @@ def main():
     parser.add_argument("--config", type=Path, default=ROOT / "configs" / "mini" / "gta5.yaml")
     parser.add_argument("--worlds", type=seed_list, default=[1, 2, 3], metavar="N,N")
     parser.add_argument("--seeds", type=seed_list, default=[0, 1, 2], metavar="N,N")
+    parser.add_argument("--own-data", action="store_true", help="the config's data, in place of drawn worlds")
     parser.add_argument("--rows", nargs="*", metavar="TEXT", help="run these alone (default: all)")
-    parser.add_argument("--out", type=Path, default=Path("worlds"))
+    parser.add_argument("--out", type=Path, default=Path("worlds"), metavar="OUT", help="without its ending")
     options = parser.parse_args()
     numbers = {}  # by row: of each (world, seed), mIoU in percent
-    for world in options.worlds:
+    for world in [None] if options.own_data else options.worlds:
         for name, of_world in run(options, world).items():
             numbers.setdefault(name, {}).update({(world, seed): value for seed, value in of_world.items()})
-    options.out.mkdir(parents=True, exist_ok=True)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
     command = shlex.join(["python", "benchmarks/worlds.py", *sys.argv[1:]])
-    text = page(command, options, numbers)
-    (options.out / "worlds.md").write_text(text)
+    text = page(command, load_experiment(options.config).name, numbers)
+    options.out.with_suffix(".md").write_text(text)
     runs = {name: [[*place, value] for place, value in of_row.items()] for name, of_row in numbers.items()}
-    (options.out / "worlds.json").write_text(json.dumps({"command": command, "rows": runs}, indent=1) + "\n")
+    options.out.with_suffix(".json").write_text(json.dumps({"command": command, "rows": runs}, indent=1) + "\n")
     print(text)
 
 
 def run(options, world):
-    """Run the rows in a world; return their mIoU by name and seed."""
-    data, folder = Path("data") / f"world-{world}", Path("runs") / f"world-{world}"
-    call("make_miniworld.py", "--out", data, "--seed", world)
-    trees = {"source": "gta5", "target": "cityscapes", "val": "cityscapes"}
-    sets = [word for which, tree in trees.items() for word in ("--set", f"data.{which}.root={data / tree}")]
+    """Run the rows in a world, or on the config's data; return their mIoU by name and seed."""
+    name, sets = load_experiment(options.config).name if world is None else f"world-{world}", []
+    folder = Path("runs") / name
+    if world is not None:
+        data = Path("data") / name
+        call("make_miniworld.py", "--out", data, "--seed", world)
+        trees = {"source": "gta5", "target": "cityscapes", "val": "cityscapes"}
+        sets = [word for which, tree in trees.items() for word in ("--set", f"data.{which}.root={data / tree}")]
     found = {}
     for number, rows in ROWS.items():
         wanted = [word for row in rows if not options.rows or row in options.rows for word in ("--row", row)]
@@ -103,25 +110,28 @@ def call(tool, *arguments):
     subprocess.run([sys.executable, str(ROOT / "tools" / tool), *map(str, arguments)], check=True)
 
 
-def page(command, options, numbers):
+def page(command, name, numbers):
     """Lay out the mean of each row, over all runs and in each world, and the differences."""
+    places = sorted({place for of_row in numbers.values() for place in of_row}, key=str)
+    worlds = list(dict.fromkeys(world for world, _ in places))
+    worlds = [] if worlds == [None] else worlds
+    header = ("row", f"mIoU, {len(places)} runs", *(f"world {n}" for n in worlds))
     rows = [
-        (name, spread(of_row.values()), *(spread(of_world(of_row, world)) for world in options.worlds))
-        for name, of_row in numbers.items()
+        (row, spread(of_row.values()), *(spread(of_world(of_row, world)) for world in worlds))
+        for row, of_row in numbers.items()
     ]
-    header = ("row", f"mIoU, {len(options.worlds) * len(options.seeds)} runs", *(f"world {n}" for n in options.worlds))
     differences = [
         (text, *difference(numbers[first], numbers[second]))
         for text, (first, second) in DIFFERENCES.items()
         if first in numbers and second in numbers
     ]
     parts = [
-        "# The mini world: several worlds and seeds",
+        f"# {name}: rows over {'worlds and ' * bool(worlds)}seeds",
         f"```\n{command}\n```",
-        "mIoU in percent on the 60 labelled images of each world's val split: mean and sample standard deviation.",
+        "mIoU in percent on the val split: mean and sample standard deviation.",
         text_table(header, rows),
-        "Differences, run by run: mean and standard error; * is beyond twice that; and in how many runs it is above 0.",
-        text_table(("difference", "points", "", "above 0"), differences),
+        "Differences, run by run: mean and standard error, whether it is beyond twice that, and in how many runs above 0.",
+        text_table(("difference", "points", "beyond twice", "above 0"), differences),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -140,7 +150,7 @@ def difference(first, second):
     mean = statistics.mean(each)
     error = statistics.stdev(each) / math.sqrt(len(each)) if len(each) > 1 else math.inf
     above = f"{sum(value > 0 for value in each)} of {len(each)}"
-    return f"{mean:+.2f} ± {error:.2f}", "*" * (abs(mean) > 2 * error), above
+    return f"{mean:+.2f} ± {error:.2f}", "yes" if abs(mean) > 2 * error else "no", above
 
 
 if __name__ == "__main__":
