@@ -130,7 +130,7 @@ def page(command, name, numbers):
         f"```\n{command}\n```",
         "mIoU in percent on the val split: mean and sample standard deviation.",
         text_table(header, rows),
-        "Differences, run by run: mean and standard error, whether it is beyond twice that, and in how many runs above 0.",
+        "Differences, run by run: mean, standard error, whether beyond twice that, and in how many runs above 0.",
         text_table(("difference", "points", "beyond twice", "above 0"), differences),
     ]
     return "\n\n".join(parts) + "\n"
