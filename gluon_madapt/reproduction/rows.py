@@ -29,6 +29,7 @@ _NO_MATTER = ("name", "devices", "seed", "root", "threads", "weights", "_every")
 
 SOURCE_ONLY = "source only"
 ADAPTED = "two discriminators, proxies"
+ONE = "one discriminator"
 CONTROL = "control: adversarial weights 0"
 CONTROL_PROXIES = "control: adversarial weights 0, proxies"
 # AdaBN before scoring, and before stage 3.
@@ -166,18 +167,18 @@ def _module_rows() -> List[Row]:
         (row,) = [one for one in published_tables()["ablation_modules"]["rows"] if wanted.items() <= one.items()]
         return row
 
-    one, control, control_adabn = "one_discriminator", "no_adversary", "no_adversary_adabn_score"
+    alone, control, control_adabn = "one_discriminator", "no_adversary", "no_adversary_adabn_score"
     return [
         Row(SOURCE_ONLY, "source", published=printed(0)),
         Row(f"{SOURCE_ONLY}, {ADABN}", "source", "adabn_score"),
         Row(CONTROL, "adversarial", control),
         Row(f"{CONTROL}, {ADABN}", "adversarial", control_adabn),
-        Row("one discriminator", "adversarial", one, published=printed(1)),
+        Row(ONE, "adversarial", alone, published=printed(1)),
         Row("two discriminators", "adversarial", published=printed(2)),
         Row(f"two discriminators, {ADABN}", "adversarial", "adabn_score"),
         Row(CONTROL_PROXIES, "retrain", control),
         Row(f"{CONTROL_PROXIES}, {ADABN}", "retrain", control_adabn),
-        Row("one discriminator, proxies", "retrain", one, published=printed(1, proxy=True)),
+        Row(f"{ONE}, proxies", "retrain", alone, published=printed(1, proxy=True)),
         Row(ADAPTED, "retrain", published=printed(2, proxy=True)),
         Row(f"{ADAPTED}, {ADABN}", "retrain", "adabn_score"),
         Row(f"{ADAPTED}, multi-scale", "retrain", multi_scale=True, published=printed(2, True, True)),
