@@ -21,9 +21,9 @@ def main(arguments):
     parsed = parser.parse_args(arguments)
     if parsed.out.exists():
         raise UserError(f"--out {parsed.out}: exists already, and is left alone: name a new file, or remove it first")
-    from gluon_madapt.weights.gluon_files import write_arrays  # noqa: PLC0415
-    from gluon_madapt.weights.torch_files import read_torch_file  # noqa: PLC0415 - takes seconds, a bad flag should not
-    from gluon_madapt.weights.torchvision_names import convert  # noqa: PLC0415
+    from gluon_madapt.weights.gluon_files import write_arrays
+    from gluon_madapt.weights.torch_files import read_torch_file
+    from gluon_madapt.weights.torchvision_names import convert
 
     values, counters = convert(parsed.encoder, read_torch_file(parsed.input), str(parsed.input))
     write_arrays(parsed.out, values)

@@ -5,7 +5,6 @@ import sys
 import checkout  # noqa: F401 - first
 
 from gluon_madapt.cli.command import experiment_parser, open_run, run_tool
-from gluon_madapt.doctor import ERROR, WARNING, examine
 from gluon_madapt.system.streams import is_read
 
 
@@ -15,6 +14,8 @@ def main(arguments):
         "--full", action="store_true", help="read every image and label (an hour for GTA5), not a sample of each set"
     )
     parsed = parser.parse_args(arguments)
+    from gluon_madapt.doctor import ERROR, WARNING, examine
+
     levels = []
     for finding in examine(open_run(parsed), parsed.full):
         print(finding, flush=True)

@@ -4,19 +4,13 @@ import checkout  # noqa: F401 - first
 
 from gluon_madapt.cli.command import experiment_parser, flag_path, open_run, run_tool
 from gluon_madapt.errors import UserError
-from gluon_madapt.evaluation.protocol import in_words, score_stage
-from gluon_madapt.evaluation.tables import score_table
 from gluon_madapt.files.hashing import sha256
 from gluon_madapt.files.json_files import write_json
 from gluon_madapt.run_layout import SCORES, TRAININGS
-from gluon_madapt.runs.checkpoints import MODELS, named_checkpoint
-from gluon_madapt.runs.ownership import refuse_other_scores
-from gluon_madapt.runs.trained import description_of, load_any_segmenter
 from gluon_madapt.system.provenance import code_version, with_this_code
-from gluon_madapt.training.checkpoint import Checkpoint, network_arrays, write_checkpoint
 
 
-def main(arguments):
+def parse(arguments):
     parser = experiment_parser(__doc__, fresh="changes nothing here: scores are always computed anew", rounds=True)
     parser.add_argument(
         "--stage",
@@ -39,6 +33,16 @@ def main(arguments):
     for flag, path in (("--out", parsed.out), ("--save", parsed.save)):
         if path and path.is_dir():
             raise UserError(f"{flag} {path}: is a folder: expected a file to write")
+    return parsed
+
+
+def main(arguments):
+    parsed = parse(arguments)
+    from gluon_madapt.evaluation.protocol import in_words, score_stage
+    from gluon_madapt.evaluation.tables import score_table
+    from gluon_madapt.runs.ownership import refuse_other_scores
+    from gluon_madapt.runs.trained import load_any_segmenter
+
     run = open_run(parsed).alone("score in a process of its own")
     path = _checkpoint(parsed, run)
     net, checkpoint = load_any_segmenter(run, path)
@@ -69,6 +73,8 @@ def main(arguments):
 
 def _checkpoint(parsed, run):
     """Return the checkpoint to score: the one that is named, or the run's."""
+    from gluon_madapt.runs.checkpoints import MODELS, named_checkpoint
+
     if parsed.checkpoint is None:
         return run.checkpoint_of(parsed.stage or run.last_stage(TRAININGS))
     return named_checkpoint(parsed.checkpoint, (parsed.stage,) if parsed.stage else MODELS)
@@ -76,6 +82,9 @@ def _checkpoint(parsed, run):
 
 def save_as_scored(path, run, net, stage, meta):
     """Write a checkpoint of the network alone, which can be used, and not be trained on."""
+    from gluon_madapt.runs.trained import description_of
+    from gluon_madapt.training.checkpoint import Checkpoint, network_arrays, write_checkpoint
+
     iteration = meta.get("iteration", 0)
     described = dict(description_of(run, stage), iteration=iteration, iterations=meta.get("iterations", iteration))
     described["code"] = with_this_code(meta.get("code", ()))

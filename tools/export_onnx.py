@@ -48,12 +48,12 @@ def parse(arguments):
 def main(arguments):
     parsed = parse(arguments)
     require_packages()
-    import mxnet as mx  # noqa: PLC0415 - takes seconds, a bad flag should not
-    import onnxruntime  # noqa: PLC0415
+    import mxnet as mx
+    import onnxruntime
 
-    from gluon_madapt.export.conversion import OPSET  # noqa: PLC0415
-    from gluon_madapt.export.onnx_file import write_onnx  # noqa: PLC0415
-    from gluon_madapt.runs.trained import load_trained  # noqa: PLC0415
+    from gluon_madapt.export.conversion import OPSET
+    from gluon_madapt.export.onnx_file import write_onnx
+    from gluon_madapt.runs.trained import load_trained
 
     height, width = parsed.height, parsed.width
     trained = load_trained(parsed.checkpoint, mx.cpu())

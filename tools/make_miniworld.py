@@ -5,7 +5,6 @@ import time
 import checkout  # noqa: F401 - first
 
 from gluon_madapt.cli.command import ToolParser, flag_path, run_tool
-from gluon_madapt.miniworld import make_miniworld
 
 
 def main(arguments):
@@ -18,6 +17,8 @@ def main(arguments):
             f"--{name}", type=int, default=default, metavar="N", help=f"images in {where} (default: %(default)s)"
         )
     options = parser.parse_args(arguments)
+    from gluon_madapt.miniworld import make_miniworld
+
     start = time.perf_counter()
     written = make_miniworld(**vars(options))
     if not written:

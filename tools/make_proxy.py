@@ -5,28 +5,25 @@ import argparse
 import checkout  # noqa: F401 - first
 
 from gluon_madapt.cli.command import experiment_parser, flag_path, open_run, run_tool
-from gluon_madapt.proxies import Shares
-from gluon_madapt.proxy_maps.cache import Shard
-from gluon_madapt.stages import make_proxies
 
 
 def shard(text):
     """Parse I/N, part I of N."""
     words = text.split("/")
     if len(words) == 2 and all(word.isdecimal() for word in words) and 1 <= int(words[0]) <= int(words[1]):
-        return Shard(*map(int, words))
+        return int(words[0]), int(words[1])
     raise argparse.ArgumentTypeError(f"{text}: expected I/N with I from 1 to N, as in 1/4")
 
 
 def shares(text):
     """Parse P1,P2."""
     try:
-        pair = Shares(*map(float, text.split(",")))
-    except (ValueError, TypeError):
-        pair = Shares(0, 0)
-    if not all(0 < share <= 1 for share in pair):
+        p1, p2 = map(float, text.split(","))
+    except ValueError:
+        p1 = p2 = 0.0
+    if not (0 < p1 <= 1 and 0 < p2 <= 1):
         raise argparse.ArgumentTypeError(f"{text}: expected P1,P2, both above 0 and at most 1, as in 0.6,0.8")
-    return pair
+    return p1, p2
 
 
 def main(arguments):
@@ -59,7 +56,13 @@ def main(arguments):
     parsed.overrides += [
         f"proxies.{key}={value}" for key in ("p1", "p2") if (value := getattr(parsed, key)) is not None
     ]
-    make_proxies(open_run(parsed), parsed.cache, parsed.shard, parsed.audit, parsed.also)
+    run = open_run(parsed)
+    from gluon_madapt.proxies import Shares
+    from gluon_madapt.proxy_maps.cache import Shard
+    from gluon_madapt.stages import make_proxies
+
+    part = Shard(*parsed.shard) if parsed.shard else None
+    make_proxies(run, parsed.cache, part, parsed.audit, [Shares(*pair) for pair in parsed.also])
 
 
 if __name__ == "__main__":

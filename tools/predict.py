@@ -7,10 +7,6 @@ import checkout  # noqa: F401 - first
 
 from gluon_madapt.cli.command import ToolParser, flag_path, positive, run_tool
 from gluon_madapt.errors import FailureError, UserError
-from gluon_madapt.prediction import Predictor
-from gluon_madapt.prediction.batch import predict_all
-from gluon_madapt.prediction.inputs import find_sources
-from gluon_madapt.prediction.outputs import Outputs, Wanted
 
 
 def word(text):
@@ -97,6 +93,11 @@ def main(arguments):
     parsed = parse(arguments)
     if parsed.video and parsed.no_pictures:
         raise UserError("--video is made of overlays, and --no-pictures leaves them out: give one of them")
+    from gluon_madapt.prediction import Predictor
+    from gluon_madapt.prediction.batch import predict_all
+    from gluon_madapt.prediction.inputs import find_sources
+    from gluon_madapt.prediction.outputs import Outputs, Wanted
+
     sources = find_sources(parsed.inputs)
     predictor = Predictor.load(parsed.checkpoint, parsed.multi_scale, parsed.short_side, parsed.device)
     wanted = Wanted(

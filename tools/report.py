@@ -35,7 +35,7 @@ def parse(arguments):
 
 def main(arguments):
     options = parse(arguments)
-    from gluon_madapt.report.page import report_of_folder  # noqa: PLC0415 - MXNet takes seconds to import
+    from gluon_madapt.report.page import report_of_folder
 
     print(report_of_folder(options.run_dir, options.out, options.images, options.overrides, options.config))
 

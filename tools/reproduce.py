@@ -47,13 +47,13 @@ def parse(arguments):
 
 def main(arguments):
     options = parse(arguments)
-    from gluon_madapt.report.page import REPORT, report_of_tables  # noqa: PLC0415 - MXNet takes seconds to import
-    from gluon_madapt.reproduction.estimate import Estimate  # noqa: PLC0415
-    from gluon_madapt.reproduction.layout import markdown  # noqa: PLC0415
-    from gluon_madapt.reproduction.rows import CONFIGS  # noqa: PLC0415
-    from gluon_madapt.reproduction.table import Reproduction  # noqa: PLC0415
-    from gluon_madapt.reproduction.writing import write_table  # noqa: PLC0415
-    from gluon_madapt.runs.ownership import refuse_other_page  # noqa: PLC0415
+    from gluon_madapt.report.page import REPORT, report_of_tables
+    from gluon_madapt.reproduction.estimate import Estimate
+    from gluon_madapt.reproduction.layout import markdown
+    from gluon_madapt.reproduction.rows import CONFIGS
+    from gluon_madapt.reproduction.table import Reproduction
+    from gluon_madapt.reproduction.writing import write_table
+    from gluon_madapt.runs.ownership import refuse_other_page
 
     configs = options.configs or [ROOT / "configs" / f"{name}.yaml" for name in CONFIGS[options.table]]
     reproduction = Reproduction(

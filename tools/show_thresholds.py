@@ -4,7 +4,6 @@ import checkout  # noqa: F401 - first
 
 from gluon_madapt.cli.command import experiment_parser, flag_path, open_run, run_tool
 from gluon_madapt.errors import UserError
-from gluon_madapt.report.threshold_figure import draw_thresholds
 
 
 def main(arguments):
@@ -21,6 +20,8 @@ def main(arguments):
     if parsed.out and parsed.out.suffix != ".png":
         raise UserError(f"--out {parsed.out}: expected a name that ends in .png")
     run = open_run(parsed)
+    from gluon_madapt.report.threshold_figure import draw_thresholds
+
     drawn = draw_thresholds(run, parsed.cache, parsed.image, parsed.out)
     print(
         f"{100 * drawn.labelled:.2f}% of all pixels are proxies, where p1 p2 is {100 * drawn.expected:.2f}%; "

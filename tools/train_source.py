@@ -3,11 +3,13 @@
 import checkout  # noqa: F401 - first
 
 from gluon_madapt.cli.command import experiment_parser, open_run, run_tool
-from gluon_madapt.stages import train_source
 
 
 def main(arguments):
-    train_source(open_run(experiment_parser(__doc__, trains=True).parse_args(arguments)))
+    run = open_run(experiment_parser(__doc__, trains=True).parse_args(arguments))
+    from gluon_madapt.stages import train_source
+
+    train_source(run)
 
 
 if __name__ == "__main__":

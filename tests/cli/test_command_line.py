@@ -70,6 +70,26 @@ def assert_refused(tool, *arguments, parts, **options):
         assert part in str(caught.value)
 
 
+# All tools in one process, in which the first to import MXNet is the one that is named.
+HELP_OF_ALL = """
+import contextlib, io, runpy, sys
+from pathlib import Path
+for tool in sorted(Path("tools").glob("*.py")):
+    sys.argv = [str(tool), "--help"]
+    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
+        runpy.run_path(str(tool), run_name="__main__")
+    if "mxnet" in sys.modules or "numba" in sys.modules:
+        sys.exit(f"{tool} imports MXNet or Numba before it reads its flags")
+"""
+
+
+def test_help_needs_no_mxnet_which_takes_seconds_to_import():
+    environment = dict(os.environ, PYTHONPATH=str(ROOT / "tools"))
+    command = [sys.executable, "-c", HELP_OF_ALL]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_proxies_follow_the_flags(run):
     folder, _ = run
     record = json.loads((folder / "proxies" / "proxies.json").read_text())
