@@ -50,6 +50,7 @@ DIFFERENCES = {
     "two discriminators - control": (TWO, CONTROL),
     "the same, AdaBN of both": (f"{TWO}, {BEFORE}", f"{CONTROL}, {BEFORE}"),
     "two discriminators - one": (TWO, "one discriminator"),
+    "two discriminators, proxies - one, proxies": (f"{TWO}, proxies", "one discriminator, proxies"),
     "four stages - the control's four": (f"{TWO}, proxies", f"{CONTROL}, proxies"),
     "four stages - two discriminators": (f"{TWO}, proxies", TWO),
     "p1 = 0.6, p2 = 0.8 - p1 = 1, p2 = 0.48": (f"{TWO}, proxies", SHARES),
