@@ -19,7 +19,7 @@ from gluon_madapt.report.page import report_of_folder
 from gluon_madapt.report.scored import scores_in
 from gluon_madapt.stages import Run, train_source
 
-TABLES = ROOT / "docs" / "results" / "mini-tables"
+TABLES = ROOT / "docs" / "results" / "mini-tables" / "version-1"
 
 
 @pytest.fixture(scope="module")

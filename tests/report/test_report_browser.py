@@ -95,7 +95,8 @@ def pages(scored_run, hostile_run, audited, tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
     begun = folder / ("a long name " * 12).strip()
     shutil.copytree(scored_run / "source", begun / "source")
-    tables = [ROOT / "docs" / "results" / "mini-tables" / f"table-{number}.json" for number in (1, 2, 3, 4)]
+    stored = ROOT / "docs" / "results" / "mini-tables"
+    tables = [stored / name / f"table-{number}.json" for number, name in enumerate(["world-1", "version-1"] * 2, 1)]
     run = stored_run(scored_run)
     return {
         "finished": write_report(folder / "finished.html", "Tables", [Group("mini", [run, run])], tables),
