@@ -39,7 +39,7 @@ def assert_close(found, expected):
         np.testing.assert_allclose(one, other, atol=1e-5 * np.ptp(other))
 
 
-@pytest.mark.parametrize("encoder", ["small", "resnet101", "vgg16"])
+@pytest.mark.parametrize("encoder", ["small", "resnet101", pytest.param("vgg16", marks=pytest.mark.slow)])
 def test_the_fused_graph_agrees_with_the_plain_one_at_every_size(encoder):
     net = new_network(encoder)
     plain = QuarterScores(net)

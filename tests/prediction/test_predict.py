@@ -133,6 +133,7 @@ def test_sizes_that_the_network_cannot_take_are_one_line(four_stages):
     vgg(picture(46, 65))
 
 
+@pytest.mark.slow
 def test_vgg_fails_below_the_size_that_is_refused(monkeypatch):
     vgg = random_model(class_set(19), "vgg16")
     assert vgg(picture(32, 33)).labels.shape == (32, 33)

@@ -147,6 +147,7 @@ def test_a_saved_search_that_is_damaged_or_of_other_settings_counts_for_nothing(
     assert made(copied) == made(straight)
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_it_ends_with_the_same_bytes(trained, straight, tiny_world, tmp_path):
     began = time.monotonic()
     shutil.copytree(trained, tmp_path / "timed")

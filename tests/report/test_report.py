@@ -174,6 +174,7 @@ def test_damage_costs_a_line_and_no_more(copied):
     assert "Stage retrain" in page.words
 
 
+@pytest.mark.slow
 def test_what_a_training_warns_of_in_the_end_stands_above_the_pictures(copied):
     assert "What the trainings warn of" not in page_of(report_of_folder(copied)).words
     path = copied / "adversarial" / "metrics.json"

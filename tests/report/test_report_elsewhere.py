@@ -59,6 +59,7 @@ def made_on_gpus(scored_run, tmp_path, on_no_gpu):
     return tmp_path / "run"
 
 
+@pytest.mark.slow
 def test_a_key_of_a_log_is_no_path(scored_run, tmp_path):
     folder = tmp_path / "above" / "run"
     shutil.copytree(scored_run, folder)

@@ -208,6 +208,7 @@ def test_durations_duration():
     ]
 
 
+@pytest.mark.slow
 def test_an_estimate_measures_every_stage_on_this_machine(tiny_world, tmp_path):
     plan, _ = plan_of(3, overrides=small_settings(tiny_world), folder=tmp_path)
     estimate = Estimate()

@@ -256,6 +256,7 @@ def test_old_files_that_hold_nan_are_read(tmp_path):
     assert read_json(tmp_path / "metrics.json") == {"val": {"miou": None}}
 
 
+@pytest.mark.slow
 def test_the_report_of_an_old_run_that_holds_nan_says_what_was_not_scored(scored_run, tmp_path):
     shutil.copytree(scored_run, tmp_path / "run")
     for name in ("metrics.json", "log.jsonl"):

@@ -82,6 +82,7 @@ def test_what_is_written_is_utf8_and_reads_back(run):
         assert tuple(one.name for one in stored.classes) == CLASSES
 
 
+@pytest.mark.slow
 def test_the_report_shows_every_name_and_nothing_of_it_acts(run, world, tmp_path):
     page = tmp_path / f"{'r' * 250}.html"
     hostile = ("no UTF-8", "newline", "quotes", "right to left", "colours of a terminal", "elements")

@@ -221,7 +221,10 @@ def no_larger_than(limit):
     return {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))}
 
 
-@pytest.mark.parametrize("limit", [20_000, 200_000, 2_000_000])
+SLOW = {"marks": pytest.mark.slow}
+
+
+@pytest.mark.parametrize("limit", [pytest.param(20_000, **SLOW), 200_000, pytest.param(2_000_000, **SLOW)])
 def test_a_disk_that_fills_up_stops_it_with_nothing_corrupted(tiny_world, tmp_path, limit):
     done = ended(stage_1(tiny_world, tmp_path / "full"), **no_larger_than(limit))
     assert done.returncode == 2, done.stderr
@@ -247,6 +250,7 @@ def mounted(options, folder, command):
     return [*inside, options, str(folder), *command]
 
 
+@pytest.mark.slow
 def test_a_small_file_system_that_fills_up_between_two_checkpoints(tiny_world, tmp_path):
     """There is room for two checkpoints, not for the third beside them; what was saved last is whole."""
     folder = tmp_path / "small"

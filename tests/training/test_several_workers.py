@@ -128,6 +128,7 @@ def test_sigterm_has_all_workers_save_and_stop_after_the_same_iteration(endless,
     assert f"saved after iteration {done}" in errors
 
 
+@pytest.mark.slow
 def test_a_training_goes_on_where_it_was_stopped(tiny_world, tmp_path):
     straight, stopped = tmp_path / "straight", tmp_path / "stopped"
     half = settings(tiny_world, batch_size=2)
@@ -161,6 +162,7 @@ def test_what_a_worker_has_to_say_is_shown(tiny_world, tmp_path):
     assert "ended with exit status 2; the others were stopped" in done.stderr
 
 
+@pytest.mark.slow
 def test_broken_samples_are_counted_over_all_workers(tiny_world, tmp_path):
     world = tmp_path / "world"
     shutil.copytree(tiny_world, world)

@@ -193,6 +193,7 @@ def test_a_training_whose_terminal_is_closed_saves(tiny_world, tmp_path):
     assert saved(tmp_path) >= 1
 
 
+@pytest.mark.slow
 def test_ctrl_c_during_the_demo_saves_the_training(tmp_path):
     experiment = load_experiment(CONFIG, endless("drawn-by-the-demo")[1::2])
     (tmp_path / "tiny.yaml").write_text(experiment.to_yaml())

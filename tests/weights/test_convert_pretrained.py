@@ -55,9 +55,11 @@ def state():
     return torchvision_state(shapes_of("resnet101"))
 
 
-both = pytest.mark.parametrize("converted", ["resnet101", "vgg16"], indirect=True)
+# VGG16's has half a gigabyte.
+SLOW_VGG16 = pytest.param("vgg16", marks=pytest.mark.slow)
+both = pytest.mark.parametrize("converted", ["resnet101", SLOW_VGG16], indirect=True)
 only_resnet101 = pytest.mark.parametrize("converted", ["resnet101"], indirect=True)
-only_vgg16 = pytest.mark.parametrize("converted", ["vgg16"], indirect=True)
+only_vgg16 = pytest.mark.parametrize("converted", [SLOW_VGG16], indirect=True)
 
 
 @pytest.fixture(scope="module")
