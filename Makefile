@@ -4,7 +4,7 @@ PYTHON_ENV := .venv/bin/python
 .PHONY: help setup demo test test-fast test-all lint bench
 
 help:
-	@echo "make demo      train and adapt on the mini world (10 minutes on two cores)"
+	@echo "make demo      train and adapt on the mini world (7 minutes on two cores)"
 	@echo "make test      the tests, but for the slow ones, and the style checks"
 	@echo "make test-fast what needs no training, in a minute: while working"
 	@echo "make test-all  all tests"
