@@ -22,9 +22,10 @@ from gluon_madapt.stages import Run
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: pip install -e '.[dev]'")
 
 BROWSER, DRIVER = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(
+NO_BROWSER = pytest.mark.skipif(
     not (BROWSER and DRIVER), reason="no browser here: apt-get install chromium chromium-driver"
 )
+pytestmark = [pytest.mark.slow, NO_BROWSER]
 
 # What reaches beyond the window, but for what can be scrolled to; and text that is cut off.
 CUT_OFF = """
