@@ -27,6 +27,20 @@ def tools_of(plan):
     return [Path(step.command[1]).name for step in plan.steps.values()]
 
 
+@pytest.mark.parametrize(
+    ("workers", "first"), [(1, ["source", "score source"]), (2, ["source", "no_adversary/adversarial"])]
+)
+def test_several_workers_begin_with_the_longest_chain_and_one_goes_row_by_row(tmp_path, monkeypatch, workers, first):
+    started = []
+    monkeypatch.setattr(
+        "gluon_madapt.reproduction.table.run_jobs", lambda jobs, *_: started.extend(job.name for job in jobs)
+    )
+    monkeypatch.setattr("gluon_madapt.reproduction.table.reuse_of", lambda plan: {})
+    wanted = ["source only", "control: adversarial weights 0, proxies"]
+    Reproduction(ROOT, 3, [CONFIG], folder=tmp_path / "run", wanted=wanted).run(workers, lambda row, score: None)
+    assert started[:2] == first
+
+
 def test_the_rows_carry_the_papers_numbers():
     published = {
         (table, name): [row.published and row.published["miou"] for row in rows_of(table, load_experiment(config))]
