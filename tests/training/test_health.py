@@ -221,10 +221,7 @@ def no_larger_than(limit):
     return {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))}
 
 
-SLOW = {"marks": pytest.mark.slow}
-
-
-@pytest.mark.parametrize("limit", [pytest.param(20_000, **SLOW), 200_000, pytest.param(2_000_000, **SLOW)])
+@pytest.mark.parametrize("limit", [200_000, *(pytest.param(n, marks=pytest.mark.slow) for n in (20_000, 2_000_000))])
 def test_a_disk_that_fills_up_stops_it_with_nothing_corrupted(tiny_world, tmp_path, limit):
     done = ended(stage_1(tiny_world, tmp_path / "full"), **no_larger_than(limit))
     assert done.returncode == 2, done.stderr
