@@ -14,7 +14,7 @@ from gluon_madapt.data import open_dataset
 from gluon_madapt.labels import class_set, label_map
 from gluon_madapt.miniworld import make_miniworld
 
-pytest_plugins = ["prediction_runs", "proxy_runs", "report_runs"]
+pytest_plugins = ["folder_layouts", "prediction_runs", "proxy_runs", "report_runs"]
 
 # What is remembered of files of tests is of no use afterwards; tools that tests start write there, too.
 _MEMORY = tempfile.TemporaryDirectory()
