@@ -1,6 +1,5 @@
 """Stage 3 stopped anywhere: no interruption changes a byte of what it ends with."""
 
-import os
 import random
 import shutil
 import signal
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 from brute_force import whole_images
 from proxy_runs import IMAGES, Stop, cache_of, command, made, record, stop_at
+from self_signal import signals_itself
 from small_experiments import CONFIG, small_experiment
 
 from gluon_madapt.errors import UserError
@@ -169,12 +169,11 @@ def test_killed_at_random_moments_it_ends_with_the_same_bytes(trained, straight,
     assert made(tmp_path / "killed") == made(tmp_path / "timed")
 
 
-def test_a_signal_ends_it_with_its_status_and_it_can_go_on(trained, tiny_world, tmp_path):
-    shutil.copytree(trained, tmp_path / "run")
-    with subprocess.Popen(command(tmp_path / "run", tiny_world), stderr=subprocess.PIPE) as process:
-        while not (tmp_path / "run" / "cache" / "inputs.json").exists() and process.poll() is None:
-            time.sleep(0.01)
-        os.kill(process.pid, signal.SIGTERM)
-        _, errors = process.communicate(timeout=60)
-    assert process.returncode == 143, errors
-    assert b"Traceback" not in errors
+def test_a_signal_ends_it_with_its_status_and_it_can_go_on(copied, straight, tiny_world):
+    words = signals_itself(command(copied, tiny_world), signal.SIGTERM, MapCache.write, 2)
+    done = subprocess.run(words, check=False, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 143, done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(list((copied / "cache").rglob("*.npz"))) == 2
+    subprocess.run(command(copied, tiny_world), check=True, capture_output=True)
+    assert made(copied).keys() == made(straight).keys()

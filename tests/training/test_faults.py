@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 from conftest import ROOT
 from interrupted import assert_same
+from self_signal import signals_itself
 from small_experiments import CONFIG, run_stages, small_settings
 
 from gluon_madapt.files.json_files import read_log
 from gluon_madapt.run_layout import STAGE_TOOLS
 from gluon_madapt.stages import make_proxies, retrain, train_adversarial, train_source
+from gluon_madapt.training.loop import Loop
 
 pytestmark = pytest.mark.slow
 
@@ -106,21 +108,6 @@ def compare(stage, straight, killed):
         assert (one / name).read_bytes() == (two / name).read_bytes(), name
 
 
-KILLER = (
-    "import os, runpy, signal, sys\n"
-    "from gluon_madapt.training.loop import Loop\n"
-    "record, left = Loop.record, [int(sys.argv[1])]\n"
-    "def killing(self, *arguments):\n"
-    "    record(self, *arguments)\n"
-    "    left[0] -= 1\n"
-    "    if not left[0]: os.kill(os.getpid(), signal.SIGKILL)\n"
-    "Loop.record = killing\n"
-    "sys.argv = sys.argv[2:]\n"
-    "sys.path.insert(0, os.path.dirname(sys.argv[0]))\n"
-    "runpy.run_path(sys.argv[0], run_name='__main__')\n"
-)
-
-
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("stage", TRAININGS)
 def test_resnet101_ends_with_the_same_model(stage, threads, world, tmp_path):
@@ -139,8 +126,7 @@ def test_resnet101_ends_with_the_same_model(stage, threads, world, tmp_path):
     finish(command(stage, straight, words), threads)
     environment = dict(os.environ, OMP_NUM_THREADS=str(threads))
     for iterations in (5, 1, 2):  # after the first checkpoint, before the second, before it again
-        first, *rest = command(stage, killed, words)
-        process = [first, "-c", KILLER, str(iterations), *rest]
+        process = signals_itself(command(stage, killed, words), signal.SIGKILL, Loop.record, iterations)
         assert subprocess.run(process, check=False, env=environment, capture_output=True).returncode == -signal.SIGKILL
     finish(command(stage, killed, words), threads)
     assert_same(straight / stage / "checkpoint.npz", killed / stage / "checkpoint.npz")
