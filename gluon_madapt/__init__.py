@@ -28,6 +28,8 @@ os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(1 << 27))
 # all that a stage 2 of three sizes needs, and keep images of hundreds of sizes near what the largest one takes.
 os.environ.setdefault("MXNET_MKLDNN_CACHE_NUM", "128")
 os.environ.setdefault("DNNL_PRIMITIVE_CACHE_CAPACITY", "512")
+# Or MXNet says on the screen that it fuses operators.
+os.environ.setdefault("MXNET_SUBGRAPH_VERBOSE", "0")
 # Linked by MXNet's CUDA build, which is not told where pip has put them.
 cuda.load_libraries()
 supported.refuse_missing_libraries()

@@ -10,11 +10,12 @@ from mxnet import nd
 
 from gluon_madapt.config import load_experiment
 from gluon_madapt.evaluation import predict_labels
-from gluon_madapt.models import Segmenter
+from gluon_madapt.models import Segmenter, bfloat16
 from gluon_madapt.stages.supervised import SupervisedStep
 from gluon_madapt.training.distributed import Part
 
 LARGEST = 192
+bfloat16.AGREEMENT = 0  # that of a network that has learned nothing is no matter
 
 
 def resident():
@@ -29,13 +30,10 @@ def new_network():
     return net
 
 
-def predicting(multi_scale):
+def predicting(multi_scale, precision="float32"):
     net = new_network()
-    if multi_scale:
-        net.hybridize()
-    else:
-        net.compile_for_inference()
     scales = (0.7, 1.0, 1.3) if multi_scale else (1.0,)
+    net.compile_for_inference(precision, len(scales))
     return lambda image: predict_labels(net, image, nd.zeros(1).context, None, scales, multi_scale)
 
 
@@ -51,7 +49,12 @@ def training():
 
 
 def main(what, number):
-    action = {"prediction": lambda: predicting(False), "multi-scale": lambda: predicting(True), "training": training}
+    action = {
+        "prediction": lambda: predicting(False),
+        "bfloat16": lambda: predicting(False, "bfloat16"),
+        "multi-scale": lambda: predicting(True),
+        "training": training,
+    }
     take = action[what]()
     rng = np.random.default_rng(0)
     for _ in range(3):

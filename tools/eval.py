@@ -6,6 +6,7 @@ from gluon_madapt.cli.command import experiment_parser, flag_path, open_run, run
 from gluon_madapt.errors import UserError
 from gluon_madapt.files.hashing import sha256
 from gluon_madapt.files.json_files import write_json
+from gluon_madapt.precision import FLOAT32, PRECISIONS
 from gluon_madapt.run_layout import SCORES, TRAININGS
 from gluon_madapt.system.provenance import code_version, with_this_code
 
@@ -21,6 +22,7 @@ def parse(arguments):
         "--checkpoint", type=flag_path, metavar="FILE", help="a checkpoint, a parameter file or a run folder to score"
     )
     parser.add_argument("--multi-scale", action="store_true", help="average over evaluation.scales and mirrored copies")
+    parser.add_argument("--precision", choices=PRECISIONS, help="of the network (default: evaluation.precision)")
     parser.add_argument(
         "--save",
         type=flag_path,
@@ -30,6 +32,8 @@ def parse(arguments):
     where = "where the scores go (default: RUN/scores, unless --checkpoint is given)"
     parser.add_argument("--out", type=flag_path, metavar="FILE.json", help=where)
     parsed = parser.parse_args(arguments)
+    if parsed.precision:
+        parsed.overrides.append(f"evaluation.precision={parsed.precision}")
     for flag, path in (("--out", parsed.out), ("--save", parsed.save)):
         if path and path.is_dir():
             raise UserError(f"{flag} {path}: is a folder: expected a file to write")
@@ -49,7 +53,9 @@ def main(arguments):
     stage = parsed.stage or checkpoint.meta["stage"]
     out = parsed.out
     if not (out or parsed.checkpoint):  # of the run's own model: for its report
-        out = run.folder / SCORES / f"{stage}{'_multi_scale' * parsed.multi_scale}.json"
+        precision = run.experiment.evaluation.precision
+        variant = "_multi_scale" * parsed.multi_scale + f"_{precision}" * (precision != FLOAT32)
+        out = run.folder / SCORES / f"{stage}{variant}.json"
     if out:
         refuse_other_scores(out)
     scores = score_stage(run, net, stage, parsed.multi_scale)

@@ -5,6 +5,7 @@ import argparse
 import checkout  # noqa: F401 - first
 
 from gluon_madapt.cli.command import experiment_parser, flag_path, open_run, run_tool
+from gluon_madapt.precision import PRECISIONS
 
 
 def shard(text):
@@ -52,9 +53,10 @@ def main(arguments):
     parser.add_argument(
         "--cache", type=flag_path, metavar="DIR", help="the network pass, to be shared by settings (default: RUN/cache)"
     )
+    parser.add_argument("--precision", choices=PRECISIONS, help="of the segmenter (default: proxies.precision)")
     parsed = parser.parse_args(arguments)
     parsed.overrides += [
-        f"proxies.{key}={value}" for key in ("p1", "p2") if (value := getattr(parsed, key)) is not None
+        f"proxies.{key}={value}" for key in ("p1", "p2", "precision") if (value := getattr(parsed, key)) is not None
     ]
     run = open_run(parsed)
     from gluon_madapt.proxies import Shares

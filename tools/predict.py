@@ -7,6 +7,7 @@ import checkout  # noqa: F401 - first
 
 from gluon_madapt.cli.command import ToolParser, flag_path, positive, run_tool
 from gluon_madapt.errors import FailureError, UserError
+from gluon_madapt.precision import FLOAT32, PRECISIONS
 
 
 def word(text):
@@ -63,6 +64,7 @@ def parse(arguments):
         metavar="N",
         help="of the network's input, or own for the image's own size (default: as the model is evaluated)",
     )
+    parser.add_argument("--precision", choices=PRECISIONS, default=FLOAT32, help="of the network (default: float32)")
     parser.add_argument(
         "--device", default="auto", metavar="NAME", help="auto, cpu(0), gpu(0), gpu(1) ... (default: auto)"
     )
@@ -99,7 +101,9 @@ def main(arguments):
     from gluon_madapt.prediction.outputs import Outputs, Wanted
 
     sources = find_sources(parsed.inputs)
-    predictor = Predictor.load(parsed.checkpoint, parsed.multi_scale, parsed.short_side, parsed.device)
+    predictor = Predictor.load(
+        parsed.checkpoint, parsed.multi_scale, parsed.short_side, parsed.device, parsed.precision
+    )
     wanted = Wanted(
         ids=parsed.ids,
         pictures=not parsed.no_pictures,

@@ -181,13 +181,15 @@ class Adversarial(Training):
 class Proxies(_Section):
     """Stage 3: the share of pixels kept by adversarial confidence, and per class by classification confidence.
 
-    ``adabn_batches`` is the number of batches of target images that AdaBN re-estimates batch-norm statistics on first.
+    ``adabn_batches`` is the number of batches of target images that AdaBN re-estimates batch-norm statistics on first;
+    ``precision`` is that of the segmenter.
     """
 
     p1: float = Field(gt=0, le=1)
     p2: float = Field(gt=0, le=1)
     size: Optional[_Size]
     adabn_batches: Whole = Field(default=0, ge=0)
+    precision: Literal["float32", "bfloat16"] = "float32"
 
 
 class Retrain(Training):
@@ -210,12 +212,13 @@ class Evaluation(_Section):
     """How checkpoints are scored.
 
     ``scales`` are those of multi-scale evaluation; ``adabn_batches`` is the number of batches of target images that
-    AdaBN re-estimates batch-norm statistics on first.
+    AdaBN re-estimates batch-norm statistics on first; ``precision`` is that of the network.
     """
 
     short_side: ShortSides
     scales: Tuple[PositiveFloat, ...] = Field(min_length=1)
     adabn_batches: Whole = _NotNegative
+    precision: Literal["float32", "bfloat16"] = "float32"
 
 
 class Bookkeeping(_Section):

@@ -7,6 +7,7 @@ from gluon_madapt.data import Dataset
 from gluon_madapt.evaluation import evaluate, summary
 from gluon_madapt.evaluation.adabn import adapt_to_target, how_adapted
 from gluon_madapt.models import Segmenter
+from gluon_madapt.precision import FLOAT32, refuse_precision
 from gluon_madapt.runs.datasets import refuse_sizes
 from gluon_madapt.runs.input_checks import check_inputs
 from gluon_madapt.runs.run import Run
@@ -46,6 +47,7 @@ def protocol_of(run: Run, stage: str, multi_scale: bool) -> Dict:
         "scales": list(settings.scales) if multi_scale else [1.0],
         "mirror": multi_scale,
         "adabn": how_adapted(run, settings.adabn_batches) if settings.adabn_batches else None,
+        "precision": settings.precision,
     }
 
 
@@ -57,23 +59,26 @@ def in_words(protocol: Dict) -> str:
         words.append(f"scales {', '.join(map(str, scales))}, mirrored")
     if protocol["adabn"]:
         words.append(f"AdaBN on {protocol['adabn']['batches']} batches")
+    if protocol["precision"] != FLOAT32:
+        words.append(protocol["precision"])
     return ", ".join(words)
 
 
 def score_stage(run: Run, net: Segmenter, stage: str, multi_scale: bool) -> Dict:
     """Score a finished network on the val split, after AdaBN if the config asks for it."""
     protocol = protocol_of(run, stage, multi_scale)
-    val = _val_split(run, stage, protocol["scales"], shared=("source", "target"))
+    precision, scales = protocol["precision"], protocol["scales"]
+    refuse_precision(precision, run.context)
+    val = _val_split(run, stage, scales, shared=("source", "target"))
     made_from: Dict[str, str] = {"val": val.fingerprint}
     if protocol["adabn"]:
         made_from["target"] = adapt_to_target(run, net, protocol["adabn"]["batches"])
-    if multi_scale:  # whose sizes change from pass to pass
-        net.hybridize()
-    else:
-        net.compile_for_inference()
-    how = (protocol["short_side"], protocol["scales"], protocol["mirror"])
-    matrix = evaluate(net, val, len(run.classes), run.context, *how)
-    return dict(summary(matrix, run.classes), images=len(val), protocol=protocol, made_from=made_from)
+    net.compile_for_inference(precision, sizes=len(scales))
+    matrix = evaluate(net, val, len(run.classes), run.context, protocol["short_side"], scales, protocol["mirror"])
+    scores = dict(summary(matrix, run.classes), images=len(val), protocol=protocol, made_from=made_from)
+    if precision != net.quarter.precision:
+        scores["computed_in"] = net.quarter.precision
+    return scores
 
 
 def _val_split(run: Run, stage: str, scales: Sequence[float] = (1.0,), shared: Sequence[str] = ()) -> Dataset:

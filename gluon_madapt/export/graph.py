@@ -1,14 +1,14 @@
 """Traces the network as a graph for images of one size, of operators that ONNX has, too."""
 
-from typing import Dict, NamedTuple, Tuple
+from typing import Dict, NamedTuple
 
 import mxnet as mx
 import numpy as np
 from mxnet import sym
-from mxnet.gluon import nn
 
 from gluon_madapt.data.transforms import MEAN, STD
 from gluon_madapt.models import Segmenter
+from gluon_madapt.models.sized_graph import resized, sized_scores
 from gluon_madapt.training.checkpoint import parameter_values
 
 
@@ -34,7 +34,8 @@ class FixedGraph(NamedTuple):
 def fixed_graph(net: Segmenter, height: int, width: int) -> FixedGraph:
     """Trace a network for images of ``height`` x ``width``."""
     image = sym.var("image", shape=(1, height, width, 3), dtype="uint8")
-    logits = sym.identity(_resized(_quarter_scores(net, _normalized(image)), (height, width)), name="logits")
+    scores = sized_scores(net, _normalized(image))[0]
+    logits = sym.identity(resized(scores, (height, width)), name="logits")
     labels = sym.cast(sym.argmax(logits, axis=1), dtype="uint8", name="labels")
     keys = {param.name: key for key, param in net._collect_params_with_prefix().items()}
     constants = {"normalization.mean": MEAN.reshape(1, 3, 1, 1), "normalization.std": STD.reshape(1, 3, 1, 1)}
@@ -47,25 +48,3 @@ def _normalized(image: mx.sym.Symbol) -> mx.sym.Symbol:
     mean, std = (sym.var(f"normalization.{name}", shape=(1, 3, 1, 1)) for name in ("mean", "std"))
     pixels = sym.transpose(sym.cast(image, dtype="float32"), axes=(0, 3, 1, 2))
     return sym.broadcast_div(sym.broadcast_sub(pixels / 255, mean), std)
-
-
-def _quarter_scores(net: Segmenter, images: mx.sym.Symbol) -> mx.sym.Symbol:
-    """Do what the network's ``quarter`` does, with operators that state their sizes or have a counterpart in ONNX."""
-    maps = net._encoder(images)
-    fused = maps[-1]
-    for block, lower in zip((net.merge1, net.merge2, net.merge3), maps[-2::-1]):
-        fused = _resized(block.adapt1(fused), _size_of(lower)) + block.adapt2(lower)
-    feature = net.final(fused)
-    branches = (net.classifier.b1, net.classifier.b2, net.classifier.b3, net.classifier.b4)
-    # As plain convolutions: the channels that they are padded with are for oneDNN.
-    scores = [nn.Conv2D.hybrid_forward(one, sym, feature, one.weight.var(), one.bias.var()) for one in branches]
-    return scores[0] + scores[1] + scores[2] + scores[3]
-
-
-def _size_of(maps: mx.sym.Symbol) -> Tuple[int, int]:
-    return maps.infer_shape()[1][0][2:]
-
-
-def _resized(maps: mx.sym.Symbol, size: Tuple[int, int]) -> mx.sym.Symbol:
-    """Resize bilinearly, with aligned corners; MXNet's operator is slow to train with, but ONNX has the same."""
-    return sym.contrib.BilinearResize2D(maps, height=size[0], width=size[1])

@@ -7,6 +7,8 @@ import numpy as np
 from mxnet import nd
 from mxnet.gluon import HybridBlock
 
+from gluon_madapt.precision import FLOAT32
+
 _log = logging.getLogger(__name__)
 
 # MXNet's name for the graph pass that has oneDNN run a convolution, its batch norm, ReLU and sum as one.
@@ -31,6 +33,8 @@ class InferenceGraph:
     plain : QuarterScores
         The graph of the segmenter that leaves scores at a quarter of the size.
     """
+
+    precision = FLOAT32
 
     def __init__(self, plain: HybridBlock):
         self._plain = plain

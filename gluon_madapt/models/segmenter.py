@@ -6,11 +6,13 @@ from mxnet.gluon import HybridBlock, nn
 from mxnet.gluon.contrib.nn import SyncBatchNorm
 from mxnet.gluon.parameter import ParameterDict
 
+from gluon_madapt.models.bfloat16 import BFloat16Graph
 from gluon_madapt.models.bilinear import resize_like
 from gluon_madapt.models.classifier import Classifier
 from gluon_madapt.models.encoders import ENCODERS
 from gluon_madapt.models.fusion import FEATURE_CHANNELS, FusionBlock
 from gluon_madapt.models.inference_graph import InferenceGraph
+from gluon_madapt.precision import FLOAT32
 
 # Dilation of the three fusions, coarsest first (released code).
 RATES = (3, 6, 12)
@@ -84,9 +86,18 @@ class Segmenter(HybridBlock):
         object.__setattr__(self, "quarter", QuarterScores(self))
         self.quarter.hybridize(active, **kwargs)
 
-    def compile_for_inference(self):
-        """Compile `quarter` to run as fast as it can, with the parameters and running statistics that there are now."""
-        object.__setattr__(self, "quarter", InferenceGraph(QuarterScores(self)))
+    def compile_for_inference(self, precision=FLOAT32, sizes=1):
+        """Compile `quarter` to run as fast as it can, with the parameters and running statistics that there are now.
+
+        ``precision`` is "float32" or "bfloat16"; ``sizes`` is how many sizes of images take turns: 1 if most images are
+        of the size of the one before.
+        """
+        if precision == FLOAT32 and sizes > 1:  # a graph that is laid out for one size would be compiled all the time
+            self.hybridize()
+            return
+        plain = QuarterScores(self)
+        graph = InferenceGraph(plain) if precision == FLOAT32 else BFloat16Graph(plain, sizes)
+        object.__setattr__(self, "quarter", graph)
 
 
 def _synchronized_norm(devices: int):
@@ -113,6 +124,8 @@ class View(HybridBlock):
 
 class QuarterScores(View):
     """Images to logits, feature and mid-level map, with the logits left at a quarter of the image's size."""
+
+    precision = FLOAT32
 
     def hybrid_forward(self, F, images):
         """Segment images at a quarter of their size."""

@@ -10,6 +10,7 @@ from gluon_madapt.errors import UserError
 from gluon_madapt.files.atomic import PARTIAL
 from gluon_madapt.files.json_files import json_text, read_json, read_log, write_json, write_text
 from gluon_madapt.files.locks import lock_file
+from gluon_madapt.precision import FLOAT32
 from gluon_madapt.prediction.inputs import MARK
 from gluon_madapt.runs.ownership import move_aside
 from gluon_madapt.system.provenance import with_this_code
@@ -19,7 +20,7 @@ _LOG, _LOCK = "log.jsonl", ".lock"
 _OF_A_VIDEO = re.compile(rf"tmp\w{{8}}{re.escape(PARTIAL)}")
 _FRAMES = "frames"  # in the lines of videos
 # What decides the content of a file that is there; a folder holds what was made by one value of each.
-_DECIDING = ("checkpoint_sha256", "short_side", "scales", "mirror", "ids", "alpha", "every", "top_k")
+_DECIDING = ("checkpoint_sha256", "short_side", "scales", "mirror", "ids", "alpha", "every", "top_k", "precision")
 
 
 class Folder:
@@ -117,7 +118,8 @@ class Folder:
 
     def _record(self, made_by: Dict[str, Any]) -> None:
         path = self.path / MARK
-        before = _read_mark(path) if path.exists() else {}
+        # An earlier version had float32 alone.
+        before = {"precision": FLOAT32, **_read_mark(path)} if path.exists() else {}
         if before:
             changes = [
                 _change(key, before.get(key), made_by[key]) for key in _DECIDING if _differ(key, before, made_by)

@@ -86,7 +86,7 @@ class Outputs:
             raise UserError(f"--top-k {wanted.top_k}: the model has {len(classes)} classes")
         self._classes, self.wanted = classes, wanted
         self._ids = _ids_of(classes, wanted.ids)
-        settings = dict(predictor.settings, scales=list(predictor.settings["scales"]))
+        settings = dict(predictor.settings, scales=list(predictor.settings["scales"]), precision=predictor.precision)
         chosen = {key: value for key, value in wanted._asdict().items() if key in ("ids", "alpha", "every", "top_k")}
         self.folder = Folder(path, {**predictor.origin, **settings, **chosen}, fresh)
         rows = zip(self._ids.tolist(), classes.names, classes.palette.tolist())

@@ -13,6 +13,7 @@ from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.evaluation import image_probability_blocks
 from gluon_madapt.evaluation.inference import half_up
 from gluon_madapt.models.image_sizes import refuse_size
+from gluon_madapt.precision import FLOAT32, refuse_precision
 from gluon_madapt.proxies.pixels import classify
 from gluon_madapt.runs.trained import TrainedModel, load_trained
 from gluon_madapt.system.devices import contexts_of
@@ -54,6 +55,8 @@ class Predictor:
         Whether to average over the model's scales and mirrored copies.
     short_side : int or "own", optional
         Short side of the network's input, or the image's own size; that of the model's evaluation by default.
+    precision : str
+        "float32" or "bfloat16", which some processors have instructions for.
 
     Attributes
     ----------
@@ -63,6 +66,8 @@ class Predictor:
         Where the model comes from, as in `TrainedModel`.
     settings : dict
         short_side, scales and mirror, as `gluon_madapt.evaluation.predict_labels` takes them.
+    precision : str
+        What was asked for.
     """
 
     def __init__(
@@ -71,7 +76,9 @@ class Predictor:
         context: mx.Context,
         multi_scale: bool = False,
         short_side: Union[int, str, None] = None,
+        precision: str = FLOAT32,
     ):
+        refuse_precision(precision, context)
         self.classes = model.classes
         self.origin = model.origin
         own = None if short_side == OWN_SIZE else short_side
@@ -80,11 +87,9 @@ class Predictor:
             "scales": model.scales if multi_scale else (1.0,),
             "mirror": multi_scale,
         }
+        self.precision = precision
         self._net, self._context = model.net, context
-        if multi_scale:  # whose sizes change from pass to pass
-            self._net.hybridize()
-        else:
-            self._net.compile_for_inference()
+        self._net.compile_for_inference(precision, sizes=len(self.settings["scales"]))
 
     @classmethod
     def load(
@@ -93,6 +98,7 @@ class Predictor:
         multi_scale: bool = False,
         short_side: Union[int, str, None] = None,
         device: str = "auto",
+        precision: str = FLOAT32,
     ) -> "Predictor":
         """Load a model without being told its encoder or classes.
 
@@ -100,7 +106,7 @@ class Predictor:
         ----------
         path : str or Path
             A checkpoint, the folder of a stage or of a run, a finished network or a released parameter file.
-        multi_scale, short_side
+        multi_scale, short_side, precision
             As for the class.
         device : str
             "auto", "cpu(0)", "gpu(1)"; "auto" is the first GPU, or the CPU without one.
@@ -108,14 +114,15 @@ class Predictor:
         Raises
         ------
         UserError
-            If there is no such file, it is damaged or of another kind, or there is no such device.
+            If there is no such file, it is damaged or of another kind, or there is no such device or precision there.
         """
         try:
             name = device_name(device)
         except ValueError:
             raise UserError(f"device {device}: expected auto, cpu(0), gpu(0) or another GPU by its number") from None
         context = contexts_of(name if name == "auto" else [name])[0]
-        return cls(load_trained(Path(path), context), context, multi_scale, short_side)
+        refuse_precision(precision, context)
+        return cls(load_trained(Path(path), context), context, multi_scale, short_side, precision)
 
     def __call__(self, image: Union[np.ndarray, str, Path], top_k: int = 0) -> Prediction:
         """Segment an image at its own size.
@@ -160,7 +167,9 @@ class Predictor:
         short_side, scales = self.settings["short_side"], ", ".join(map(str, self.settings["scales"]))
         size = "an image's own size" if short_side is None else f"a short side of {short_side}"
         copies = f", scales {scales}, mirrored" if self.settings["mirror"] else ""
-        return f"{self.origin['checkpoint']}: {self.origin['encoder']}, {len(self.classes)} classes, at {size}{copies}"
+        how = "" if self.precision == FLOAT32 else f", in {self.precision}"
+        model = f"{self.origin['checkpoint']}: {self.origin['encoder']}, {len(self.classes)} classes"
+        return f"{model}, at {size}{copies}{how}"
 
 
 def _of_block(block: np.ndarray, top_k: int) -> Tuple[np.ndarray, ...]:

@@ -205,7 +205,7 @@ class MapCache:
             before = under_current_name(read_json(record)) if record.exists() else self.made_from
         except UserError:
             return [f"origin ({INPUTS} cannot be read)"]
-        return [key for key, value in self.made_from.items() if not is_same(before.get(key), value)]
+        return [key for key in {**self.made_from, **before} if not is_same(before.get(key), self.made_from.get(key))]
 
     def _claim(self, fresh: bool = False, restart: bool = False) -> None:
         refuse_other_cache(self.folder)

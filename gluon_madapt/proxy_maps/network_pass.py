@@ -13,6 +13,7 @@ from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.evaluation.adabn import adapt_to_target, how_adapted
 from gluon_madapt.models import Discriminator, Segmenter, halvings
 from gluon_madapt.models.discriminator import OUTPUT_STRIDE
+from gluon_madapt.precision import FLOAT32
 from gluon_madapt.proxy_maps.cache import MapCache, Shard, StoredMaps
 from gluon_madapt.runs.networks import new_discriminators
 from gluon_madapt.runs.run import Run
@@ -55,6 +56,8 @@ def open_cache(run: Run, start: Path, target: Dataset, folder: Path, inputs: dic
     )
     if experiment.proxies.adabn_batches:
         made_from["adabn"] = how_adapted(run, experiment.proxies.adabn_batches)
+    if experiment.proxies.precision != FLOAT32:  # which maps of earlier versions are in, and do not say
+        made_from["precision"] = experiment.proxies.precision
     return MapCache(folder, [sample.name for sample in target.samples], made_from)
 
 
@@ -127,7 +130,7 @@ class Networks:
     def __init__(self, run: Run, net: Segmenter, discriminators: Dict[str, Discriminator]):
         self._context: mx.Context = run.context
         self._net, self._discriminators = net, discriminators
-        net.compile_for_inference()
+        net.compile_for_inference(run.experiment.proxies.precision)
         for discriminator in discriminators.values():
             discriminator.hybridize(static_alloc=True)
 

@@ -80,7 +80,8 @@ def _stored(facts: RunFacts, path: Path) -> Scored:
     if protocol.stage not in facts.stages:
         raise UserError(f"{path}: is of stage {protocol.stage}: expected one of {', '.join(facts.stages)}")
     checkpoint = facts.stages[protocol.stage].checkpoint
-    step = Step(path.name, facts.run, protocol.stage, (), (), path, checkpoint, protocol.mirror)
+    run = facts.run.scored_in(protocol.precision)
+    step = Step(path.name, run, protocol.stage, (), (), path, checkpoint, protocol.mirror)
     if scores_of(step) is None:
         raise UserError(f"{path}: {_EXPECTED}")
     comparable = not protocol.mirror and not protocol.adabn

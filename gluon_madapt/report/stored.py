@@ -5,6 +5,7 @@ from typing import Any, Dict, List, Optional
 from pydantic import AliasChoices, Field
 
 from gluon_madapt.files.records import Record
+from gluon_madapt.precision import FLOAT32
 from gluon_madapt.reproduction.results import Scores
 
 
@@ -17,6 +18,7 @@ class Protocol(Record):
     scales: List[float]
     mirror: bool
     adabn: Optional[Dict[str, Any]] = Field(default=None, validation_alias=AliasChoices("adabn", "refresh"))
+    precision: str = FLOAT32
 
 
 class ScoreFile(Scores):

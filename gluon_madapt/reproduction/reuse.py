@@ -14,6 +14,7 @@ from gluon_madapt.errors import UserError
 from gluon_madapt.evaluation.adabn import under_current_name
 from gluon_madapt.evaluation.protocol import protocol_of
 from gluon_madapt.files.json_files import read_json
+from gluon_madapt.precision import FLOAT32
 from gluon_madapt.reproduction.plan import Plan
 from gluon_madapt.reproduction.steps import Step
 from gluon_madapt.run_layout import CHECKPOINT, METRICS
@@ -61,7 +62,8 @@ def scores_of(step: Step) -> Optional[Dict]:
     except UserError:  # damaged: to be scored again
         return None
     if isinstance(scores.get("protocol"), dict):
-        scores["protocol"] = under_current_name(scores["protocol"])
+        # An earlier version had float32 alone.
+        scores["protocol"] = {"precision": FLOAT32, **under_current_name(scores["protocol"])}
     run = step.run
     expected = {
         "checkpoint_sha256": hash_of(step.checkpoint),

@@ -119,6 +119,13 @@ class Run:
         run.__dict__.pop("distributed", None)
         return run
 
+    def scored_in(self, precision: str) -> "Run":
+        """Return the same run with its networks scored in another precision."""
+        run = copy.copy(self)
+        evaluation = self.experiment.evaluation.model_copy(update={"precision": precision})
+        run.experiment = self.experiment.model_copy(update={"evaluation": evaluation})
+        return run
+
     @property
     def round_before(self) -> "Run":
         """The same run, one round of proxies earlier."""

@@ -12,6 +12,7 @@ from gluon_madapt.config import Input
 from gluon_madapt.data import Dataset
 from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.files.hashing import sha256
+from gluon_madapt.precision import refuse_precision
 from gluon_madapt.proxies import Shares
 from gluon_madapt.proxy_maps.cache import MapCache, Shard
 from gluon_madapt.proxy_maps.inputs import check_names, readable_target, truth_of
@@ -106,6 +107,7 @@ def _run_at(run: Run, shares: Shares) -> Run:
 def _check(runs: Sequence[Run], start: Path, target: Dataset, maps: MapCache) -> None:
     """Refuse, before anything is computed, what cannot end in proxies."""
     run, discriminators = runs[0], discriminators_in(start)
+    refuse_precision(run.experiment.proxies.precision, run.context)
     maps.check_lengths()
     if not discriminators and min(one.experiment.proxies.p1 for one in runs) < 1:
         raise UserError(

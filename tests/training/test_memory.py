@@ -6,11 +6,14 @@ import sys
 import pytest
 from conftest import ROOT
 
+from gluon_madapt.precision import has_bfloat16
+
 
 @pytest.mark.parametrize(
     ("what", "megabytes"),
     [
         ("prediction", 85),
+        pytest.param("bfloat16", 250, marks=[pytest.mark.slow, *[pytest.mark.skip] * (not has_bfloat16())]),
         pytest.param("multi-scale", 120, marks=pytest.mark.slow),
         pytest.param("training", 220, marks=pytest.mark.slow),
     ],
