@@ -49,6 +49,7 @@ setup(
         "pydantic>=2.8,<3",  # checks every setting
         "pyyaml",  # reads experiments
         "requests",  # asks whether GluonCV's model zoo is within reach
+        "scipy",  # which GluonCV and MXNet import; loaded when it is wanted
         "setuptools; python_version >= '3.12'",  # its distutils, which MXNet and GluonCV import
         "simplejpeg>=1.7",  # decodes JPEGs, and tells where they are damaged
         "tqdm",  # progress bars

@@ -8,7 +8,7 @@ from conftest import ROOT
 # From the bottom up: a package imports those of lines above its own.
 LAYERS = (
     ("errors", "labels", "run_layout"),
-    ("formats", "names"),
+    ("formats", "names", "precision"),
     ("config", "files", "system"),
     ("data", "models", "proxies"),
     ("miniworld", "weights"),

@@ -138,6 +138,7 @@ def test_eval_reads_the_parameter_file_like_the_checkpoint(run, tmp_path):
         "scales": [1.0],
         "mirror": False,
         "adabn": None,
+        "precision": "float32",
     }
     assert found[0]["protocol"] == found[1]["protocol"] == protocol
     assert (found[0]["seed"], found[0]["iteration"]) == (1, 3)

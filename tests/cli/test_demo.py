@@ -13,6 +13,8 @@ from small_experiments import CONFIG, small_settings
 from gluon_madapt.config import load_experiment
 from gluon_madapt.miniworld import make_miniworld
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):

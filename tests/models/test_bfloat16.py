@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from compiled_networks import SIZES, images_of, new_network, set_statistics
 from mxnet import nd, sym
-from test_inference_graph import SIZES, images_of, new_network, set_statistics
 
 from gluon_madapt import precision
 from gluon_madapt.errors import UserError

@@ -45,7 +45,8 @@ def test_an_interruption_leaves_whole_files_and_the_rest_follows(model, images, 
             raise KeyboardInterrupt
         return model(image, top_k)
 
-    interrupted.classes, interrupted.origin, interrupted.settings = model.classes, model.origin, model.settings
+    for name in ("classes", "origin", "settings", "precision"):
+        setattr(interrupted, name, getattr(model, name))
     with pytest.raises(KeyboardInterrupt):
         predict(interrupted, tmp_path / "out", images)
     assert not list((tmp_path / "out").rglob("*.partial"))

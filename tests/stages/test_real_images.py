@@ -92,6 +92,7 @@ def assert_proxies_are_those_of_a_sort(run):
     assert record["audit"]["proxies"]["accuracy"] == right / known
 
 
+@pytest.mark.slow
 def test_resnet101_at_the_papers_resolution(record_property):
     """One adversarial step, 1280x720 source and 1024x512 target, and one evaluation at 2048x1024."""
     overrides = ["adversarial.batch_size=1", "model.weights=none"]

@@ -65,6 +65,7 @@ def both(tiny_world, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", TOOLS)
 def test_two_workers_learn_what_one_with_the_doubled_batch_does(both, stage):
     two, one = (read_checkpoint(both / name / stage / "checkpoint.npz") for name in ("two", "one"))
@@ -74,6 +75,7 @@ def test_two_workers_learn_what_one_with_the_doubled_batch_does(both, stage):
         np.testing.assert_allclose(two.arrays[key], one.arrays[key], rtol=1e-5, atol=1e-5, err_msg=key)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", TOOLS)
 def test_the_log_has_every_iteration_once_and_the_losses_of_the_whole_batch(both, stage):
     two, one = (read_log(both / name / stage / "log.jsonl") for name in ("two", "one"))
@@ -84,6 +86,7 @@ def test_the_log_has_every_iteration_once_and_the_losses_of_the_whole_batch(both
             assert entry[key] == pytest.approx(other[key], rel=1e-4), key
 
 
+@pytest.mark.slow
 def test_one_worker_alone_does_not_go_on_with_what_two_began(both, tiny_world):
     words = command("source", both / "two", settings(tiny_world, batch_size=2))
     done = ended(words)
