@@ -26,12 +26,16 @@ _log = logging.getLogger(__name__)
 
 
 class Job(NamedTuple):
-    """A command to run; its output goes to ``log``, and ``needs`` names the jobs that must be done before."""
+    """A command to run; its output goes to ``log``, and ``needs`` names the jobs that must be done before.
+
+    ``length`` is about how long it takes, in any unit that all have in common.
+    """
 
     name: str
     command: Tuple[str, ...]
     log: Path
     needs: Tuple[str, ...] = ()
+    length: int = 1
 
 
 def run_jobs(jobs: Sequence[Job], workers: int, on_done: Callable[[Job], None]) -> None:
@@ -63,7 +67,7 @@ def longest_chain_first(jobs: Sequence[Job]) -> List[Job]:
 
     def count(job: Job) -> int:
         if job.name not in length:
-            length[job.name] = 1 + max((count(one) for one in jobs if job.name in one.needs), default=0)
+            length[job.name] = job.length + max((count(one) for one in jobs if job.name in one.needs), default=0)
         return length[job.name]
 
     return sorted(jobs, key=count, reverse=True)

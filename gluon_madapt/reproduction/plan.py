@@ -105,7 +105,8 @@ class Plan:
                 command += ("--also", *(f"{one.p1},{one.p2}" for one in also))
             needs = {first if name in sharing else name for name in (*step.needs, *step.after)} - {step.name}
             log = logs / f"{_file_name(step.name[len(self._label) :])}.log"
-            jobs.append(Job(step.name, command, log, tuple(name for name in self.steps if name in needs & pending)))
+            before = tuple(name for name in self.steps if name in needs & pending)
+            jobs.append(Job(step.name, command, log, before, step.length))
         return jobs
 
     def _shares_scans(self, step: Step) -> bool:

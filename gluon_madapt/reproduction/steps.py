@@ -15,6 +15,9 @@ _DECIDES = {
     "retrain": ("retrain",),
 }
 
+# As many scorings a stage takes as long as: a training much longer than any scoring.
+_SCORINGS = {"source": 50, "adversarial": 50, "proxies": 5, "retrain": 50}
+
 
 class Step(NamedTuple):
     """One command: a stage or a scoring.
@@ -48,6 +51,13 @@ class Step(NamedTuple):
     checkpoint: Optional[Path] = None
     multi_scale: bool = False
     after: Tuple[str, ...] = ()
+
+    @property
+    def length(self) -> int:
+        """About how long it takes, in scorings at one scale, as far as the order of steps is concerned."""
+        if self.scores:
+            return 2 * len(self.run.experiment.evaluation.scales) if self.multi_scale else 1
+        return _SCORINGS[self.stage]
 
     @property
     def folder(self) -> Path:
