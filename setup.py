@@ -20,6 +20,7 @@ ONNX = [
     "onnx<1.19",  # MXNet 1.9 exports by onnx.mapping, which 1.19 dropped
     "onnxruntime",  # runs an export, to compare it with the network
 ]
+OPENVINO = ["openvino>=2024.4"]  # runs an export faster
 TENSORBOARD = ["tensorboardX"]  # writes TensorBoard's event files; TensorBoard itself may live anywhere
 
 setup(
@@ -72,6 +73,7 @@ setup(
         ],
         "onnx": ONNX,
         "tensorboard": TENSORBOARD,
+        "openvino": OPENVINO,
         # What tools/convert_pretrained.py reads.
         "convert": ["safetensors"],
         # PyTorch before 2.6 can be made to execute what a file of weights carries; 2.6 needs Python 3.9.
@@ -81,6 +83,7 @@ setup(
             "hypothesis",  # properties of the proxy selection
             "mypy",  # types
             *ONNX,
+            *OPENVINO,
             *TENSORBOARD,
             "pytest",
             "pytest-xdist",  # both cores for the tests

@@ -30,7 +30,6 @@ from gluon_madapt.config import Data, load_experiment
 from gluon_madapt.data import normalize, open_dataset, resize_image
 from gluon_madapt.models import halvings
 from gluon_madapt.models.bilinear import resize_like
-from gluon_madapt.models.upsampling import probability_blocks
 from gluon_madapt.proxies import Shares, compute_thresholds, label_image
 from gluon_madapt.proxy_maps.cache import MapCache, Shard, StoredMaps
 from gluon_madapt.proxy_maps.labelling import Labelling, label_all
@@ -38,6 +37,7 @@ from gluon_madapt.proxy_maps.network_pass import Networks
 from gluon_madapt.proxy_maps.threshold_search import SavedSearch, find_thresholds
 from gluon_madapt.runs.networks import new_discriminators, new_segmenter
 from gluon_madapt.stages import Run
+from gluon_madapt.upsampling import probability_blocks
 
 CLASSES, THREADS = 19, 2
 PAPER = Shares(0.6, 0.8)

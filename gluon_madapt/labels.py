@@ -97,6 +97,12 @@ def label_map(dataset: str, classes: ClassSet) -> LabelMap:
     return LabelMap(dataset, train_ids, tuple(label_id for label_id in KNOWN_IDS[dataset] if label_id not in train_ids))
 
 
+def classes_named(names: Sequence[str], palette: Sequence[Sequence[int]]) -> ClassSet:
+    """Return classes of such names and colours, with the label ids of data sets if they are those of a protocol."""
+    published = [known.label_ids for known in map(class_set, (19, 16)) if known.names == tuple(names)]
+    return ClassSet(tuple(names), np.array(palette, dtype=np.uint8), *(published or [{}]))
+
+
 def class_set(num_classes: int) -> ClassSet:
     """Return the 19 classes of GTA5 to Cityscapes or the 16 of SYNTHIA to Cityscapes (Table 2's order).
 

@@ -1,24 +1,31 @@
 """Names the precisions that a network can run in, and tells where they are of use."""
 
+import logging
 import re
 from pathlib import Path
 
+import numpy as np
+
 from gluon_madapt.errors import UserError
 
+_log = logging.getLogger(__name__)
+
 FLOAT32, BFLOAT16 = PRECISIONS = ("float32", "bfloat16")
+# The share of the first image's labels that has to be as in float32.
+AGREEMENT = 0.99
 _DESCRIPTION = Path("/proc/cpuinfo")
 # As Linux calls the instructions that oneDNN multiplies bfloat16 with.
 _INSTRUCTIONS = re.compile(r"\b(avx512_bf16|amx_bf16)\b")
 
 
-def refuse_precision(precision: str, context) -> None:
+def refuse_precision(precision: str, device: str = "cpu(0)") -> None:
     """Refuse bfloat16 where it would be emulated, slower than float32.
 
     Parameters
     ----------
     precision : str
         "float32" or "bfloat16".
-    context : mx.Context
+    device : str
         The device of the network.
 
     Raises
@@ -28,8 +35,8 @@ def refuse_precision(precision: str, context) -> None:
     """
     if precision == FLOAT32:
         return
-    if context.device_type != "cpu":
-        raise UserError(f"precision {precision}: is for processors, and the networks are on {context}: use float32")
+    if not device.startswith("cpu"):
+        raise UserError(f"precision {precision}: is for processors, and the networks are on {device}: use float32")
     if not has_bfloat16():
         raise UserError(
             f"precision {precision}: this processor has no instructions for it (avx512_bf16 or amx_bf16): use float32"
@@ -42,3 +49,22 @@ def has_bfloat16() -> bool:
         return bool(_INSTRUCTIONS.search(_DESCRIPTION.read_text()))
     except OSError:
         return False
+
+
+def is_near(expected: np.ndarray, found: np.ndarray) -> bool:
+    """Tell whether the labels of the first image in bfloat16 are near enough to those in float32; warn if they are not.
+
+    Parameters
+    ----------
+    expected, found : np.ndarray
+        Labels in float32 and in bfloat16, of one shape.
+    """
+    same = float((expected == found).mean())
+    if same < AGREEMENT:
+        _log.warning(
+            "bfloat16 gives %.1f percent of the first image's pixels the label that they get in float32, and %.0f are "
+            "asked for: float32 is used",
+            100 * same,
+            100 * AGREEMENT,
+        )
+    return same >= AGREEMENT

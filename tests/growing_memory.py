@@ -8,14 +8,15 @@ import numpy as np
 from conftest import ROOT
 from mxnet import nd
 
+from gluon_madapt import precision
 from gluon_madapt.config import load_experiment
 from gluon_madapt.evaluation import predict_labels
-from gluon_madapt.models import Segmenter, bfloat16
+from gluon_madapt.models import Segmenter
 from gluon_madapt.stages.supervised import SupervisedStep
 from gluon_madapt.training.distributed import Part
 
 LARGEST = 192
-bfloat16.AGREEMENT = 0  # that of a network that has learned nothing is no matter
+precision.AGREEMENT = 0  # that of a network that has learned nothing is no matter
 
 
 def resident():
@@ -30,10 +31,10 @@ def new_network():
     return net
 
 
-def predicting(multi_scale, precision="float32"):
+def predicting(multi_scale, of="float32"):
     net = new_network()
     scales = (0.7, 1.0, 1.3) if multi_scale else (1.0,)
-    net.compile_for_inference(precision, len(scales))
+    net.compile_for_inference(of, len(scales))
     return lambda image: predict_labels(net, image, nd.zeros(1).context, None, scales, multi_scale)
 
 

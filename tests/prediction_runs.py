@@ -11,6 +11,7 @@ from gluon_madapt.models import Segmenter
 from gluon_madapt.prediction import Predictor
 from gluon_madapt.prediction.batch import predict_all
 from gluon_madapt.prediction.inputs import find_sources
+from gluon_madapt.prediction.mxnet_model import MXNetModel
 from gluon_madapt.prediction.outputs import Outputs, Wanted
 from gluon_madapt.runs.networks import initialize_segmenter
 from gluon_madapt.runs.trained import TrainedModel
@@ -69,4 +70,4 @@ def random_model(classes, encoder="small"):
     net = Segmenter(encoder, len(classes))
     initialize_segmenter(net, [mx.cpu()])
     origin = {"checkpoint": "random", "checkpoint_sha256": "0", "encoder": encoder}
-    return Predictor(TrainedModel(net, classes, None, (0.7, 1.0, 1.3), origin), mx.cpu())
+    return Predictor(MXNetModel(TrainedModel(net, classes, None, (0.7, 1.0, 1.3), origin), mx.cpu()))

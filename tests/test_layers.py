@@ -10,7 +10,7 @@ LAYERS = (
     ("errors", "labels", "run_layout"),
     ("formats", "names", "precision"),
     ("config", "files", "system"),
-    ("data", "models", "proxies"),
+    ("data", "models", "proxies", "upsampling"),
     ("miniworld", "weights"),
     ("training",),
     ("runs",),

@@ -63,7 +63,7 @@ def main(arguments):
     print(f"wrote    {parsed.out} (SHA-256 {sha256(parsed.out)}), {parsed.out.stat().st_size / 1e6:.1f} MB")
     print(f"model    {origin['encoder']}, {classes} classes, ONNX operator set {OPSET}")
     print(f"input    image (1, {height}, {width}, 3) uint8 RGB, not normalised")
-    print(f"outputs  logits (1, {classes}, {height}, {width}) float32, labels (1, {height}, {width}) uint8")
+    print(f"outputs  logits (1, {classes}, {height}, {width}) float32, labels (1, {height}, {width}) uint8, scores")
     shares = ", ".join(f"{share:.0e} ({kind})" for kind, share in differences.items())
     print(f"checked  ONNX Runtime {onnxruntime.__version__} differs from MXNet by {shares} of the scores' range")
     if trained.short_side not in (None, min(height, width)):

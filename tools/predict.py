@@ -45,7 +45,7 @@ def parse(arguments):
         type=flag_path,
         required=True,
         metavar="FILE",
-        help="a checkpoint, a parameter file or a run folder",
+        help="a checkpoint, a parameter file, a run folder or an exported .onnx file",
     )
     parser.add_argument(
         "--out",

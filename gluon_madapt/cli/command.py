@@ -16,6 +16,7 @@ from gluon_madapt.names import printable
 from gluon_madapt.system import cuda, streams
 from gluon_madapt.system.provenance import code_version
 from gluon_madapt.system.stopping import StopSignals
+from gluon_madapt.system.supported import MissingModuleError
 from gluon_madapt.system.workers import is_one_of_several
 
 streams.open_closed()  # before MXNet opens anything
@@ -194,7 +195,7 @@ def _stop(number: int) -> NoReturn:
 
 def _report(error: Exception) -> int:
     """Say what has ended a tool, and return its exit status; raise what has no line to be said in."""
-    if isinstance(error, (UserError, ConfigError, FailureError)):
+    if isinstance(error, (UserError, ConfigError, FailureError, MissingModuleError)):
         line = str(error)
     elif isinstance(error, OSError) and error.filename is not None:  # a name that is too long, a folder that is shut
         line = f"{os.fsdecode(error.filename)}: {error.strerror}"

@@ -8,7 +8,7 @@ import numpy as np
 from mxnet import nd
 
 from gluon_madapt.models.bilinear import resize_like
-from gluon_madapt.models.upsampling import probability_blocks
+from gluon_madapt.upsampling import probability_blocks
 
 
 def predict_probabilities(

@@ -68,7 +68,7 @@ def score_stage(run: Run, net: Segmenter, stage: str, multi_scale: bool) -> Dict
     """Score a finished network on the val split, after AdaBN if the config asks for it."""
     protocol = protocol_of(run, stage, multi_scale)
     precision, scales = protocol["precision"], protocol["scales"]
-    refuse_precision(precision, run.context)
+    refuse_precision(precision, str(run.context))
     val = _val_split(run, stage, scales, shared=("source", "target"))
     made_from: Dict[str, str] = {"val": val.fingerprint}
     if protocol["adabn"]:

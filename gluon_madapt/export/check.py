@@ -12,9 +12,9 @@ from gluon_madapt.errors import FailureError
 from gluon_madapt.miniworld.trees import draw
 from gluon_madapt.models import Segmenter
 from gluon_madapt.models.inference_graph import share_of_range
-from gluon_madapt.models.upsampling import upsample
 from gluon_madapt.names import utf8_path
 from gluon_madapt.system.threads import cores
+from gluon_madapt.upsampling import upsample
 
 # How far, of their range, ONNX Runtime's scores may be from MXNet's.  Rounding explains 1e-5.
 TOLERANCE = 1e-4

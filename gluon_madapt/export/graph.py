@@ -18,8 +18,8 @@ class FixedGraph(NamedTuple):
     Attributes
     ----------
     outputs : mx.sym.Symbol
-        The outputs "logits", (1, L, H, W) float32, and "labels", (1, H, W) uint8, of the input "image", (1, H, W, 3)
-        uint8 RGB.
+        The outputs "logits", (1, L, H, W) float32, "labels", (1, H, W) uint8, and "scores", the logits at a quarter of
+        the size, of the input "image", (1, H, W, 3) uint8 RGB.
     keys : dict of str to str
         For each parameter of the graph its key in ``values``.
     values : dict of str to np.ndarray
@@ -34,13 +34,13 @@ class FixedGraph(NamedTuple):
 def fixed_graph(net: Segmenter, height: int, width: int) -> FixedGraph:
     """Trace a network for images of ``height`` x ``width``."""
     image = sym.var("image", shape=(1, height, width, 3), dtype="uint8")
-    scores = sized_scores(net, _normalized(image))[0]
+    scores = sym.identity(sized_scores(net, _normalized(image))[0], name="scores")
     logits = sym.identity(resized(scores, (height, width)), name="logits")
     labels = sym.cast(sym.argmax(logits, axis=1), dtype="uint8", name="labels")
     keys = {param.name: key for key, param in net._collect_params_with_prefix().items()}
     constants = {"normalization.mean": MEAN.reshape(1, 3, 1, 1), "normalization.std": STD.reshape(1, 3, 1, 1)}
     keys.update({key: key for key in constants})
-    return FixedGraph(sym.Group([logits, labels]), keys, {**parameter_values(net), **constants})
+    return FixedGraph(sym.Group([logits, labels, scores]), keys, {**parameter_values(net), **constants})
 
 
 def _normalized(image: mx.sym.Symbol) -> mx.sym.Symbol:

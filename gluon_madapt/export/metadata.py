@@ -14,6 +14,7 @@ from gluon_madapt.system.provenance import code_version
 
 _IMAGE = "RGB image, (1, height, width, 3) uint8, as an image reader returns it: normalisation is inside the graph"
 _LOGITS = "class scores before softmax, (1, classes, height, width) float32"
+_SCORES = "class scores as the network has them, (1, classes, a quarter of height, of width) float32"
 _LABELS = "index of the highest score, (1, height, width) uint8; class_names in the metadata names them"
 
 
@@ -22,12 +23,12 @@ def describe(model: onnx.ModelProto, trained: TrainedModel, height: int, width: 
     model.producer_name, model.producer_version = "gluon_madapt", __version__
     model.doc_string = (
         f"Semantic segmentation with {len(trained.classes)} classes. Input image: {_IMAGE}. "
-        f"Output logits: {_LOGITS}. Output labels: {_LABELS}."
+        f"Output logits: {_LOGITS}. Output labels: {_LABELS}. Output scores: {_SCORES}."
     )
     model.graph.name = "segmenter"
     model.graph.input[0].doc_string = _IMAGE
     for output in model.graph.output:
-        output.doc_string = {"logits": _LOGITS, "labels": _LABELS}[output.name]
+        output.doc_string = {"logits": _LOGITS, "labels": _LABELS, "scores": _SCORES}[output.name]
     helper.set_model_props(model, _properties(trained, height, width))
 
 

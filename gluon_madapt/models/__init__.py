@@ -1,7 +1,7 @@
 """The networks, a HybridBlock for each box of the paper's figures, and the losses.  No files or configs here.
 
 Open `segmenter` first: F and C, composed of `encoders`, `fusion` and `classifier`.  `discriminator` is D1 and D2,
-`losses` what both are trained with; `bilinear` and `upsampling` bring maps to the size of the image.
+`losses` what both are trained with; `bilinear` brings maps to the size of the image.
 """
 
 from gluon_madapt.models import _gluoncv  # noqa: F401 - before all that imports GluonCV

@@ -1,24 +1,14 @@
 """Predicts the class of every pixel of an image by a trained model, as the evaluation does."""
 
 from pathlib import Path
-from typing import Any, Dict, NamedTuple, Tuple, Union
+from typing import Any, NamedTuple, Tuple, Union
 
-import mxnet as mx
 import numpy as np
 
-from gluon_madapt.config.values import device_name
 from gluon_madapt.data.image_files import read_image
-from gluon_madapt.data.transforms import base_size
-from gluon_madapt.errors import FailureError, UserError
-from gluon_madapt.evaluation import image_probability_blocks
-from gluon_madapt.evaluation.inference import half_up
-from gluon_madapt.models.image_sizes import refuse_size
-from gluon_madapt.precision import FLOAT32, refuse_precision
+from gluon_madapt.errors import FailureError
+from gluon_madapt.precision import FLOAT32
 from gluon_madapt.proxies.pixels import classify
-from gluon_madapt.runs.trained import TrainedModel, load_trained
-from gluon_madapt.system.devices import contexts_of
-
-OWN_SIZE = "own"
 
 
 class Prediction(NamedTuple):
@@ -47,49 +37,25 @@ class Predictor:
 
     Parameters
     ----------
-    model : TrainedModel
-        The model.
-    context : mx.Context
-        The device that it is on.
-    multi_scale : bool
-        Whether to average over the model's scales and mirrored copies.
-    short_side : int or "own", optional
-        Short side of the network's input, or the image's own size; that of the model's evaluation by default.
-    precision : str
-        "float32" or "bfloat16", which some processors have instructions for.
+    model : MXNetModel or OnnxModel
+        The model, and what computes it.
 
     Attributes
     ----------
     classes : ClassSet
         Names and colours of the classes, with the label ids of data sets that have them.
     origin : dict
-        Where the model comes from, as in `TrainedModel`.
+        Where the model comes from, as in `gluon_madapt.runs.trained.TrainedModel`; an exported file's has ``runtime``.
     settings : dict
         short_side, scales and mirror, as `gluon_madapt.evaluation.predict_labels` takes them.
     precision : str
-        What was asked for.
+        What was asked for, "float32" or "bfloat16".
     """
 
-    def __init__(
-        self,
-        model: TrainedModel,
-        context: mx.Context,
-        multi_scale: bool = False,
-        short_side: Union[int, str, None] = None,
-        precision: str = FLOAT32,
-    ):
-        refuse_precision(precision, context)
-        self.classes = model.classes
-        self.origin = model.origin
-        own = None if short_side == OWN_SIZE else short_side
-        self.settings: Dict[str, Any] = {
-            "short_side": model.short_side if short_side is None else own,
-            "scales": model.scales if multi_scale else (1.0,),
-            "mirror": multi_scale,
-        }
-        self.precision = precision
-        self._net, self._context = model.net, context
-        self._net.compile_for_inference(precision, sizes=len(self.settings["scales"]))
+    def __init__(self, model: Any):
+        self._model = model
+        self.classes, self.origin, self.settings = model.classes, model.origin, model.settings
+        self.precision = model.precision
 
     @classmethod
     def load(
@@ -105,24 +71,30 @@ class Predictor:
         Parameters
         ----------
         path : str or Path
-            A checkpoint, the folder of a stage or of a run, a finished network or a released parameter file.
-        multi_scale, short_side, precision
-            As for the class.
+            A checkpoint, the folder of a stage or of a run, a finished network or a released parameter file; or an
+            exported ``.onnx`` file, which needs no MXNet.
+        multi_scale : bool
+            Whether to average over the model's scales and mirrored copies.
+        short_side : int or "own", optional
+            Short side of the network's input, or the image's own size; that of the model's evaluation by default.
         device : str
             "auto", "cpu(0)", "gpu(1)"; "auto" is the first GPU, or the CPU without one.
+        precision : str
+            "float32" or "bfloat16", which some processors have instructions for.
 
         Raises
         ------
         UserError
             If there is no such file, it is damaged or of another kind, or there is no such device or precision there.
         """
-        try:
-            name = device_name(device)
-        except ValueError:
-            raise UserError(f"device {device}: expected auto, cpu(0), gpu(0) or another GPU by its number") from None
-        context = contexts_of(name if name == "auto" else [name])[0]
-        refuse_precision(precision, context)
-        return cls(load_trained(Path(path), context), context, multi_scale, short_side, precision)
+        path, how = Path(path), (multi_scale, short_side, device, precision)
+        if path.suffix.lower() == ".onnx" and path.is_file():
+            from gluon_madapt.prediction.onnx_model import OnnxModel  # noqa: PLC0415 - MXNet is not needed then
+
+            return cls(OnnxModel(path, *how))
+        from gluon_madapt.prediction.mxnet_model import MXNetModel  # noqa: PLC0415
+
+        return cls(MXNetModel.load(path, *how))
 
     def __call__(self, image: Union[np.ndarray, str, Path], top_k: int = 0) -> Prediction:
         """Segment an image at its own size.
@@ -149,16 +121,8 @@ class Predictor:
             raise ValueError(f"an image of shape {image.shape} and type {image.dtype}: expected (H, W, 3) uint8 RGB")
         if top_k > len(self.classes):
             raise ValueError(f"top_k {top_k}: there are {len(self.classes)} classes")
-        height, width = image.shape[:2]
-        seen = base_size(width, height, short_side=self.settings["short_side"])
-        encoder, scales = self.origin["encoder"], self.settings["scales"]
-        refuse_size((width, height), seen, encoder, scales=scales, rounding=half_up)
-        try:
-            blocks = image_probability_blocks(self._net, image, self._context, **self.settings)
-            parts = list(zip(*(_of_block(block, top_k) for block in blocks)))
-        except mx.base.MXNetError as error:
-            reason = str(error).strip().splitlines()[-1]
-            raise UserError(f"{width}x{height} pixels: MXNet fails ({reason}): try a smaller short side") from None
+        self._model.refuse(*image.shape[1::-1])
+        parts = list(zip(*(_of_block(block, top_k) for block in self._model.blocks(image))))
         labels, confidence = (np.concatenate(part) for part in parts[:2])
         top_ids, top_probabilities = (np.concatenate(part, axis=1) for part in parts[2:])
         return Prediction(labels, confidence, top_ids, top_probabilities)
@@ -168,6 +132,7 @@ class Predictor:
         size = "an image's own size" if short_side is None else f"a short side of {short_side}"
         copies = f", scales {scales}, mirrored" if self.settings["mirror"] else ""
         how = "" if self.precision == FLOAT32 else f", in {self.precision}"
+        how += f", by {self.origin['runtime']}" if "runtime" in self.origin else ""
         model = f"{self.origin['checkpoint']}: {self.origin['encoder']}, {len(self.classes)} classes"
         return f"{model}, at {size}{copies}{how}"
 

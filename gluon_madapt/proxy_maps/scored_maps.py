@@ -4,9 +4,9 @@ from typing import Iterator, List, NamedTuple
 
 import numpy as np
 
-from gluon_madapt.models.upsampling import probability_blocks, upsample
 from gluon_madapt.proxies import adversarial_confidence
 from gluon_madapt.proxy_maps.cache import StoredMaps
+from gluon_madapt.upsampling import probability_blocks, upsample
 
 
 class ScoredBlock(NamedTuple):

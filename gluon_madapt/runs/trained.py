@@ -10,7 +10,7 @@ import numpy as np
 
 from gluon_madapt.errors import UserError
 from gluon_madapt.files.hashing import sha256
-from gluon_madapt.labels import ClassSet, class_set
+from gluon_madapt.labels import ClassSet, class_set, classes_named
 from gluon_madapt.models import Segmenter
 from gluon_madapt.run_layout import CHECKPOINT, PARAMETERS
 from gluon_madapt.runs.checkpoints import named_checkpoint
@@ -161,9 +161,7 @@ def description_of_parameters(path: Path) -> Dict[str, Any]:
 
 def _classes_of(meta: Dict[str, Any], path: Path) -> ClassSet:
     if "class_names" in meta:
-        names = tuple(meta["class_names"])
-        published = [known.label_ids for known in map(class_set, (19, 16)) if known.names == names]
-        return ClassSet(names, np.array(meta["palette"], dtype=np.uint8), *(published or [{}]))
+        return classes_named(meta["class_names"], meta["palette"])
     try:
         return class_set(meta["classes"])
     except ValueError as error:

@@ -107,7 +107,7 @@ def _run_at(run: Run, shares: Shares) -> Run:
 def _check(runs: Sequence[Run], start: Path, target: Dataset, maps: MapCache) -> None:
     """Refuse, before anything is computed, what cannot end in proxies."""
     run, discriminators = runs[0], discriminators_in(start)
-    refuse_precision(run.experiment.proxies.precision, run.context)
+    refuse_precision(run.experiment.proxies.precision, str(run.context))
     maps.check_lengths()
     if not discriminators and min(one.experiment.proxies.p1 for one in runs) < 1:
         raise UserError(

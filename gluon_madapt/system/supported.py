@@ -24,16 +24,23 @@ LIBRARIES = {
 }
 # What is imported of the packages that setup.py asks for.
 _MODULES = (
-    *("PIL", "cv2", "gluoncv", "jinja2", "matplotlib", "mxnet", "numba", "numpy", "packaging", "pydantic"),
-    *("requests", "simplejpeg", "tqdm", "yaml"),
+    *("PIL", "cv2", "jinja2", "matplotlib", "numba", "numpy", "packaging", "pydantic"),
+    *("requests", "scipy", "simplejpeg", "tqdm", "yaml"),
 )
+# What an exported model does without: it is missed when it is imported.
+_OF_MXNET = ("gluoncv", "mxnet")
+
+
+class MissingModuleError(ImportError):
+    """Says in one line what is missing, and how to get it."""
 
 
 def refuse_unsupported() -> None:
     """Raise an ImportError if the Python or the machine is not supported, or a package is missing."""
-    problem = wrong_with_python() or wrong_with_machine() or _missing_modules()
+    problem = wrong_with_python() or wrong_with_machine() or _missing_modules(_MODULES)
     if problem:
         raise ImportError(problem)
+    sys.meta_path.append(_WithoutMXNet())
 
 
 def refuse_missing_libraries() -> None:
@@ -88,9 +95,21 @@ def missing_libraries() -> str:
     )
 
 
-def _missing_modules() -> str:
-    modules = _MODULES if sys.version_info < (3, 12) else (*_MODULES, "setuptools")  # has what was distutils
-    missing = [name for name in modules if find_spec(name) is None]
+class _WithoutMXNet:
+    """Comes last of what finds modules: it is asked for those that nothing else has found."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name in _OF_MXNET:
+            raise MissingModuleError(_no_modules([name]))
+
+
+def _missing_modules(modules) -> str:
+    if sys.version_info >= (3, 12):
+        modules = (*modules, "setuptools")  # has what was distutils
+    return _no_modules([name for name in modules if find_spec(name) is None])
+
+
+def _no_modules(missing) -> str:
     if not missing:
         return ""
     return (

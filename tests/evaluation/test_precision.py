@@ -3,11 +3,11 @@
 import pytest
 from small_experiments import small_experiment
 
+from gluon_madapt import precision
 from gluon_madapt.errors import UserError
 from gluon_madapt.evaluation.protocol import in_words, score_stage
 from gluon_madapt.files.hashing import sha256
 from gluon_madapt.files.json_files import read_json, write_json
-from gluon_madapt.models import bfloat16
 from gluon_madapt.precision import has_bfloat16
 from gluon_madapt.prediction.folder import Folder
 from gluon_madapt.reproduction.plan import Step
@@ -50,7 +50,7 @@ def test_scores(folder, tiny_world):
 def test_a_score_says_that_float32_was_used(folder, tiny_world, monkeypatch):
     run = Run(small_experiment(tiny_world, *HALF, iterations=1), folder)
     for agreement, expected in ((0, None), (1.001, "float32")):
-        monkeypatch.setattr(bfloat16, "AGREEMENT", agreement)
+        monkeypatch.setattr(precision, "AGREEMENT", agreement)
         net = load_any_segmenter(run, folder / "source" / "checkpoint.npz")[0]
         scores = score_stage(run, net, "source", True)
         assert scores.get("computed_in") == expected

@@ -127,7 +127,7 @@ def test_sizes_that_the_network_cannot_take_are_one_line(four_stages):
     with pytest.raises(UserError, match=r"5000x1 pixels are too many.* 2560000x512 .*smaller short side"):
         enlarging(picture(1, 5000))
     vgg = Predictor.load(four_stages, multi_scale=True)
-    vgg.origin = dict(vgg.origin, encoder="vgg16")
+    vgg._model.origin = dict(vgg.origin, encoder="vgg16")
     with pytest.raises(UserError, match="65x33 pixels are too small: .* 32 or more and would be 23.* 46 or more"):
         vgg(picture(33, 65))
     vgg(picture(46, 65))
@@ -207,10 +207,10 @@ def test_predictions_are_no_inputs(model, images):
 
 def test_scores_that_are_not_finite_stop_it_by_name(images, tmp_path):
     broken = random_model(class_set(19))
-    broken._net.classifier.collect_params().setattr("grad_req", "null")
-    for parameter in broken._net.classifier.collect_params().values():
+    broken._model._net.classifier.collect_params().setattr("grad_req", "null")
+    for parameter in broken._model._net.classifier.collect_params().values():
         parameter.set_data(mx.nd.full(parameter.shape, np.nan))
-    broken._net.compile_for_inference()
+    broken._model._net.compile_for_inference()
     with pytest.raises(FailureError, match=r"a\.png: class probabilities must be finite"):
         predict(broken, tmp_path / "out", images)
 

@@ -114,7 +114,22 @@ def test_the_c_library_may_be_newer(monkeypatch, version):
 
 def test_a_tool_in_a_python_without_the_packages_names_make_setup():
     done = run(sys.executable, "-S", "tools/eval.py", PYTHONPATH="")
-    assert_one_line(done, " has no ", "mxnet", "make setup", ".venv/bin/python")
+    assert_one_line(done, " has no ", "numba", "make setup", ".venv/bin/python")
+
+
+def test_a_tool_without_mxnet_says_so_when_it_needs_it():
+    """The last of what finds modules is asked when there is none; `-S` would hide the others, too."""
+    hiding = (
+        "import sys, importlib.machinery as machinery\n"
+        "find = machinery.PathFinder.find_spec\n"
+        "machinery.PathFinder.find_spec = lambda name, *more: None if name == 'mxnet' else find(name, *more)\n"
+        "import os, runpy\n"
+        "sys.argv = ['tools/eval.py', '--config', 'configs/mini/gta5.yaml', '--run-dir', 'nowhere']\n"
+        "sys.path.insert(0, 'tools')\n"
+        "runpy.run_path(sys.argv[0], run_name='__main__')\n"
+    )
+    done = run(sys.executable, "-c", hiding)
+    assert_one_line(done, " has no mxnet", "make setup")
 
 
 def test_a_missing_library_of_the_system_is_named_with_its_package(monkeypatch):

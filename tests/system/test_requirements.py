@@ -51,7 +51,7 @@ def imported(folder):
 @pytest.mark.parametrize(
     ("folder", "extras"),
     [
-        ("gluon_madapt", ("cpu", "onnx", "tensorboard", "convert", "convert-pth")),
+        ("gluon_madapt", ("cpu", "onnx", "openvino", "tensorboard", "convert", "convert-pth")),
         ("tools", ("cpu", "onnx")),
         ("benchmarks", ("cpu", "convert-pth")),
         ("tests", ("cpu", "dev", "convert-pth")),

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from mxnet import nd
 
-from gluon_madapt.models import upsampling
+from gluon_madapt import upsampling
 from gluon_madapt.models.bilinear import interpolation_matrix, resize_like
-from gluon_madapt.models.upsampling import block_rows, probability_blocks, upsample
+from gluon_madapt.upsampling import block_rows, probability_blocks, upsample
 
 SIZES = [((4, 6), (16, 24)), ((3, 5), (7, 11)), ((1, 1), (4, 3)), ((2, 9), (1, 20)), ((8, 16), (64, 128))]
 
