@@ -1,4 +1,4 @@
-"""The networks against the same ones in PyTorch, and against themselves un-hybridized.
+"""The networks against the same ones in PyTorch, ONNX Runtime and OpenVINO, and against themselves un-hybridized.
 
     python benchmarks/networks.py inference|training|adversarial resnet101|vgg16
 
@@ -6,6 +6,8 @@ Needs PyTorch (pip install torch==2.13.0).  Before anything is timed, the two si
 """
 
 import argparse
+import copy
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -27,14 +29,21 @@ from torch_twin import Discriminator as TorchDiscriminator
 from torch_twin import load_gluon
 from torch_twin import segmenter as torch_segmenter
 
+from gluon_madapt import precision
 from gluon_madapt.config import load_experiment
 from gluon_madapt.evaluation import predict_probabilities
+from gluon_madapt.export.onnx_file import write_onnx
+from gluon_madapt.labels import class_set
 from gluon_madapt.models import Discriminator, halvings
 from gluon_madapt.models.fusion import FEATURE_CHANNELS
+from gluon_madapt.precision import BFLOAT16, FLOAT32, has_bfloat16
+from gluon_madapt.prediction.runtimes import OnnxRuntime, OpenVino
+from gluon_madapt.runs.trained import TrainedModel
 from gluon_madapt.stages.adversarial import AdversarialStep
 from gluon_madapt.stages.supervised import SupervisedStep
 from gluon_madapt.training.checkpoint import parameter_values
 from gluon_madapt.training.distributed import Part
+from gluon_madapt.upsampling import probability_blocks
 
 HEIGHT, WIDTH = 512, 1024
 # The paper's stage 2: source 1280x720, target 1024x512.
@@ -51,28 +60,58 @@ def main():
 
 
 def inference(encoder):
-    """Compare from a normalised image to class probabilities at its size."""
+    """Compare from an image to class probabilities at its size; the exported file normalises it, too."""
     images = random_images(1, HEIGHT, WIDTH)
-    imperative, compiled = new_segmenter(encoder), new_segmenter(encoder)
+    imperative, compiled, half = (new_segmenter(encoder) for _ in range(3))
     compiled.compile_for_inference()
     twin = new_twin(encoder, imperative).eval()
+    half_twin = copy.deepcopy(twin).to(torch.bfloat16)
     ours, theirs = nd.array(images), channels_last(images)
+    half_theirs = theirs.to(torch.bfloat16)
+    difference = largest_difference(imperative(ours), twin(theirs))
 
-    def torch_inference():
+    def torch_inference(net, seen):
         with torch.inference_mode():
-            torch.softmax(twin(theirs)[0], dim=1)
+            torch.softmax(net(seen)[0], dim=1)
 
     def our_inference(net):
         predict_probabilities(net, ours, scales=(1.0,), mirror=False).wait_to_read()
 
+    def exported_inference(runtime, of):
+        for _ in probability_blocks(runtime.scores(pixels, of), HEIGHT, WIDTH):
+            pass
+
     sides = {
-        "PyTorch": torch_inference,
+        "PyTorch": lambda: torch_inference(twin, theirs),
         "ours, imperative": lambda: our_inference(imperative),
         "ours": lambda: our_inference(compiled),
     }
     pairs = {"to PyTorch": ("ours", "PyTorch"), "to imperative": ("ours", "ours, imperative")}
-    difference = largest_difference(imperative(ours), twin(theirs))
-    finish(compare(sides, pairs), difference, convolution_gflop(compiled, HEIGHT, WIDTH))
+    pixels = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+    with tempfile.TemporaryDirectory() as folder:
+        path = exported(imperative, Path(folder) / "model.onnx")
+        onnx_runtime, openvino = OnnxRuntime(path), OpenVino(path)
+        sides["ONNX Runtime"] = lambda: exported_inference(onnx_runtime, FLOAT32)
+        sides["OpenVINO"] = lambda: exported_inference(openvino, FLOAT32)
+        pairs.update({f"to {one}": ("ours", one) for one in ("ONNX Runtime", "OpenVINO")})
+        if has_bfloat16():
+            precision.AGREEMENT = 0  # scores of random weights are so near one another that labels change
+            half.compile_for_inference(BFLOAT16)
+            sides["PyTorch, bfloat16"] = lambda: torch_inference(half_twin, half_theirs)
+            sides["ours, bfloat16"] = lambda: our_inference(half)
+            sides["OpenVINO, bfloat16"] = lambda: exported_inference(openvino, BFLOAT16)
+            pairs["bfloat16, to PyTorch"] = ("ours, bfloat16", "PyTorch, bfloat16")
+            pairs["bfloat16, to float32"] = ("ours, bfloat16", "ours")
+        times = compare(sides, pairs)
+    finish(times, difference, convolution_gflop(compiled, HEIGHT, WIDTH))
+
+
+def exported(net, path):
+    """Write a network as an ONNX file."""
+    origin = dict.fromkeys(("stage", "iteration", "seed", "code"), None)
+    origin.update(encoder=net.encoder_name, checkpoint_sha256="0")
+    write_onnx(TrainedModel(net, class_set(CLASSES), None, (1.0,), origin), HEIGHT, WIDTH, path)
+    return path
 
 
 def training(encoder):

@@ -16,6 +16,7 @@ import numpy as np
 
 from gluon_madapt.data.file_cache import digests
 from gluon_madapt.errors import UserError
+from gluon_madapt.files.json_files import write_json
 from gluon_madapt.miniworld import formats
 from gluon_madapt.miniworld.layout import CITYSCAPES, GTA5, SYNTHIA, Layout
 from gluon_madapt.miniworld.looks import GTA5_LOOK, REAL_LOOK, SYNTHIA_LOOK, Look
@@ -29,6 +30,8 @@ _WORKERS = 2
 _IMAGES_PER_TASK = 10
 # Fewer images than this are drawn before a second process has started.
 _WORTH_A_POOL = 60
+# What is counted in each tree.
+_TREES = (("gta5",), ("synthia",), ("train", "val"))
 
 
 class _Domain(NamedTuple):
@@ -56,7 +59,7 @@ def make_miniworld(
     Parameters
     ----------
     out : Path
-        A folder that does not exist, or is empty, or holds a mini world already.
+        A folder that does not exist, or is empty, or holds a mini world already: trees that it lacks are added.
     seed : int
         Of all randomness.
     gta5, synthia, train, val : int
@@ -65,7 +68,7 @@ def make_miniworld(
     Returns
     -------
     bool
-        False if ``out`` already holds this very mini world, which is then left as it is.
+        False if ``out`` already holds this very mini world, or one with more trees, which is then left as it is.
 
     Raises
     ------
@@ -77,7 +80,9 @@ def make_miniworld(
         if value < 0:
             raise UserError(f"{name} is {value}: expected a number that is not negative")
     out = Path(out)
-    if _is_complete(out, record):
+    there = _record_of(out, record)
+    missing = {name: value for name, value in record.items() if value and not there.get(name)}
+    if there and not missing:
         return False
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -85,10 +90,16 @@ def make_miniworld(
     except OSError as error:
         raise UserError(f"{out} cannot be written: {error.strerror}") from error
     try:
-        _write_trees(building, record)
-        # mkdtemp keeps others out; what it made becomes an ordinary folder.
-        building.chmod(0o755)
-        building.replace(out)
+        _write_trees(building, seed, missing)
+        if there:
+            for tree in building.iterdir():
+                tree.replace(out / tree.name)
+            _write_record(out, {**record, **there, **missing})
+        else:
+            _write_record(building, record)
+            # mkdtemp keeps others out; what it made becomes an ordinary folder.
+            building.chmod(0o755)
+            building.replace(out)
     except OSError as error:
         raise UserError(f"{out} cannot be written: {error.strerror}") from error
     finally:
@@ -96,23 +107,25 @@ def make_miniworld(
     return True
 
 
-def _is_complete(out: Path, record: Dict[str, int]) -> bool:
-    """Tell whether ``out`` holds the mini world of ``record`` (True) or is free (False)."""
+def _record_of(out: Path, record: Dict[str, int]) -> Dict[str, int]:
+    """Return the record of the mini world in ``out``, to which trees of ``record`` may be added; {} if it is free."""
     try:
         if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-            return False
+            return {}
         stored = json.loads((out / RECORD).read_text(encoding="utf-8"))
         known = {name: int(stored[name]) for name in record}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{out} exists and is not a mini world: give another --out, or delete it") from error
-    differing = [f"{name} is {known[name]}, not {value}" for name, value in record.items() if known[name] != value]
+    trees = [names for names in _TREES if any(known[one] for one in names) and any(record[one] for one in names)]
+    same = ("version", "seed", *(name for names in trees for name in names))
+    differing = [f"{name} is {known[name]}, not {record[name]}" for name in same if known[name] != record[name]]
     if differing:
         raise UserError(f"{out} holds another mini world ({', '.join(differing)}): give another --out, or delete it")
     if "contents" in stored and stored["contents"] != _contents_of(out):
         raise UserError(
             f"{out}: images or labels in it were altered, added or removed: give another --out, or delete it"
         )
-    return True
+    return known
 
 
 def _contents_of(root: Path) -> str:
@@ -140,25 +153,29 @@ class _Task(NamedTuple):
     stop: int
 
 
-def _write_trees(root: Path, record: Dict[str, int]) -> None:
-    counts = {domain: record[domain.split("/")[-1]] for domain in _DOMAINS}
+def _write_trees(root: Path, seed: int, counts: Dict[str, int]) -> None:
+    """Draw as many images as ``counts`` says, by the last word of a domain."""
     tasks: List[_Task] = []
-    for domain, count in counts.items():
-        (root / _DOMAINS[domain].folder).mkdir(exist_ok=True)
+    for domain, facts in _DOMAINS.items():
+        count = counts.get(domain.split("/")[-1], 0)
+        if count:
+            (root / facts.folder).mkdir(exist_ok=True)
         for start in range(0, count, _IMAGES_PER_TASK):
-            tasks.append(_Task(root, domain, record["seed"], start, min(start + _IMAGES_PER_TASK, count)))
-    if sum(counts.values()) < _WORTH_A_POOL:
+            tasks.append(_Task(root, domain, seed, start, min(start + _IMAGES_PER_TASK, count)))
+    if sum(task.stop - task.start for task in tasks) < _WORTH_A_POOL:
         for task in tasks:
             _write_images(task)
-    else:
-        # Building a scene is Python code, which threads would run one at a time; a forked process could inherit locks
-        # from the threads of OpenCV or MXNet.
-        with ProcessPoolExecutor(
-            _WORKERS, mp_context=get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,)
-        ) as pool:
-            list(pool.map(_write_images, tasks))
-    written = dict(record, contents=_contents_of(root))
-    (root / RECORD).write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
+        return
+    # Building a scene is Python code, which threads would run one at a time; a forked process could inherit locks
+    # from the threads of OpenCV or MXNet.
+    with ProcessPoolExecutor(
+        _WORKERS, mp_context=get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,)
+    ) as pool:
+        list(pool.map(_write_images, tasks))
+
+
+def _write_record(root: Path, record: Dict[str, int]) -> None:
+    write_json(root / RECORD, dict(record, contents=_contents_of(root)))
 
 
 def _write_images(task: _Task) -> None:

@@ -55,8 +55,8 @@ class OpenVino:
         with utf8_path(path) as name:
             self._model = self._core.read_model(name)
         about = self._model.get_rt_info()
-        found = _plain(about["framework"]) if "framework" in list(about) else {}
-        self.facts: Dict[str, str] = {key: str(_plain(value)) for key, value in found.items()}
+        found = about["framework"] if "framework" in list(about) else {}
+        self.facts: Dict[str, str] = {key: str(any_.value) for key, any_ in found.items()}
         self.outputs = tuple(output.get_any_name() for output in self._model.outputs)
         self._compiled: Dict[str, Any] = {}
         if "scores" in self.outputs:  # nothing else is computed
@@ -72,11 +72,6 @@ class OpenVino:
             }
             self._compiled[precision] = self._core.compile_model(self._model, "CPU", hints)
         return self._compiled[precision](image[None])[0][0].copy()
-
-
-def _plain(value):
-    """Return what OpenVINO wraps, of which releases differ."""
-    return getattr(value, "value", value)
 
 
 def open_exported(path: Path):

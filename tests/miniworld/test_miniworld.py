@@ -211,6 +211,22 @@ def test_a_different_mini_world_is_refused_and_kept(world):
     assert digests(world) == before
 
 
+def test_a_tree_that_is_missing_is_added_and_one_too_many_is_no_other_world(world, tmp_path):
+    out = tmp_path / "out"
+    for first in ("gta5", "synthia"):
+        assert make_miniworld(out, seed=1, **{name: COUNTS[name] * (name == first) for name in COUNTS})
+    assert make_miniworld(out, seed=1, **COUNTS)
+    assert digests(out) == digests(world)
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    for fewer in ("gta5", "synthia"):
+        assert not make_miniworld(out, seed=1, **dict(COUNTS, **{fewer: 0}))
+    for fewer, number in (("train", 5), ("val", 3)):
+        with pytest.raises(UserError, match=f"{fewer} is {number}, not 0"):
+            make_miniworld(out, seed=1, **dict(COUNTS, **{fewer: 0}))
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
 def test_negative_counts_are_refused(tmp_path):
     with pytest.raises(UserError, match="val is -1"):
         make_miniworld(tmp_path / "out", val=-1)
