@@ -1,6 +1,7 @@
 """Names the precisions that a network can run in, and tells where they are of use."""
 
 import logging
+import math
 import re
 from pathlib import Path
 
@@ -62,9 +63,9 @@ def is_near(expected: np.ndarray, found: np.ndarray) -> bool:
     same = float((expected == found).mean())
     if same < AGREEMENT:
         _log.warning(
-            "bfloat16 gives %.1f percent of the first image's pixels the label that they get in float32, and %.0f are "
-            "asked for: float32 is used",
-            100 * same,
+            "bfloat16 gives only %.2f percent of the first image the label that it gets in float32, less than %.0f: "
+            "float32 is used",
+            math.floor(10000 * same) / 100,
             100 * AGREEMENT,
         )
     return same >= AGREEMENT

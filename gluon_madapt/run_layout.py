@@ -19,3 +19,8 @@ CHECKPOINT, PARAMETERS, EVENTS = "checkpoint.npz", "segmenter.params", "tensorbo
 PROXY_RECORD, PROXY_LABELS = "proxies.json", "labels"
 # In the run folder: the maps of the network pass, what was scored, tables.
 CACHE, SCORES, TABLES = "cache", "scores", "tables"
+
+
+def score_file(stage: str, multi_scale: bool, precision: str) -> str:
+    """Return the name, in the folder of scores, of those of a stage's model."""
+    return f"{stage}{'_multi_scale' * multi_scale}{'' if precision == 'float32' else f'_{precision}'}.json"

@@ -46,7 +46,7 @@ def counts(text):
 
 def main(arguments):
     options = parse(arguments)
-    from gluon_madapt.miniworld import make_miniworld
+    from gluon_madapt.miniworld import make_miniworld, refuse_another
     from gluon_madapt.report.page import REPORT, report_of_tables
     from gluon_madapt.reproduction.rows import ADABN, ADAPTED, CONTROL, CONTROL_PROXIES, ONE, SOURCE_ONLY, rows_of
     from gluon_madapt.reproduction.table import Reproduction
@@ -54,6 +54,7 @@ def main(arguments):
 
     began = time.time()
     numbers = dict(zip(("gta5", "synthia", "train", "val"), options.world))
+    refuse_another(options.data, 1, **numbers)
     if make_miniworld(options.data, 1, **dict(numbers, synthia=0)):
         say(began, f"drew the mini world: {options.data}")
     overrides = roots(options)
@@ -93,6 +94,8 @@ def drawing_the_rest(data, numbers):
         except BaseException:
             process.terminate()
             raise
+    if process.returncode:
+        print(f"SYNTHIA's tree was not drawn: {shlex.join(command[1:])} does it")
 
 
 def roots(options):

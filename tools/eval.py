@@ -6,8 +6,8 @@ from gluon_madapt.cli.command import experiment_parser, flag_path, open_run, run
 from gluon_madapt.errors import UserError
 from gluon_madapt.files.hashing import sha256
 from gluon_madapt.files.json_files import write_json
-from gluon_madapt.precision import FLOAT32, PRECISIONS
-from gluon_madapt.run_layout import SCORES, TRAININGS
+from gluon_madapt.precision import PRECISIONS
+from gluon_madapt.run_layout import SCORES, TRAININGS, score_file
 from gluon_madapt.system.provenance import code_version, with_this_code
 
 
@@ -53,9 +53,7 @@ def main(arguments):
     stage = parsed.stage or checkpoint.meta["stage"]
     out = parsed.out
     if not (out or parsed.checkpoint):  # of the run's own model: for its report
-        precision = run.experiment.evaluation.precision
-        variant = "_multi_scale" * parsed.multi_scale + f"_{precision}" * (precision != FLOAT32)
-        out = run.folder / SCORES / f"{stage}{variant}.json"
+        out = run.folder / SCORES / score_file(stage, parsed.multi_scale, run.experiment.evaluation.precision)
     if out:
         refuse_other_scores(out)
     scores = score_stage(run, net, stage, parsed.multi_scale)
@@ -71,7 +69,8 @@ def main(arguments):
         if out:
             write_json(out, scores)
     finally:  # whichever fails, the other has them
-        print(f"{path}, {in_words(scores['protocol'])}, {scores['images']} images, in percent")
+        how = in_words(scores["protocol"], scores.get("computed_in"))
+        print(f"{path}, {how}, {scores['images']} images, in percent")
         print(score_table(scores), flush=True)
     if parsed.save:
         save_as_scored(parsed.save, run, net, stage, checkpoint.meta)

@@ -22,7 +22,7 @@ def main(arguments):
     start = time.perf_counter()
     written = make_miniworld(**vars(options))
     if not written:
-        print(f"{options.out} already holds this mini world; nothing to do")
+        print(f"{options.out} already holds this mini world, or more of it; nothing to do")
         return
     seconds = time.perf_counter() - start
     print(

@@ -62,7 +62,7 @@ def parse(arguments):
         "--short-side",
         type=short_side,
         metavar="N",
-        help="of the network's input, or own for the image's own size (default: as the model is evaluated)",
+        help="of the network's input, or own for the image's own size (default: as it is evaluated, or exported)",
     )
     parser.add_argument("--precision", choices=PRECISIONS, default=FLOAT32, help="of the network (default: float32)")
     parser.add_argument(

@@ -51,8 +51,8 @@ def protocol_of(run: Run, stage: str, multi_scale: bool) -> Dict:
     }
 
 
-def in_words(protocol: Dict) -> str:
-    """Return a protocol as a line of text."""
+def in_words(protocol: Dict, computed_in: Optional[str] = None) -> str:
+    """Return a protocol as a line of text, with the precision that was used if it is not that of the protocol."""
     short_side, scales = protocol["short_side"], protocol["scales"]
     words = [f"stage {protocol['stage']}", "own size" if short_side is None else f"short side {short_side}"]
     if protocol["mirror"]:
@@ -60,7 +60,7 @@ def in_words(protocol: Dict) -> str:
     if protocol["adabn"]:
         words.append(f"AdaBN on {protocol['adabn']['batches']} batches")
     if protocol["precision"] != FLOAT32:
-        words.append(protocol["precision"])
+        words.append(protocol["precision"] + f" asked for, computed in {computed_in}" * bool(computed_in))
     return ", ".join(words)
 
 

@@ -5,6 +5,6 @@ on them as on the real ones, in minutes and without a download.  Open `scene` fi
 `render` draws under one of the `looks`, and `trees` writes to disk.
 """
 
-from gluon_madapt.miniworld.trees import make_miniworld
+from gluon_madapt.miniworld.trees import make_miniworld, refuse_another
 
-__all__ = ["make_miniworld"]
+__all__ = ["make_miniworld", "refuse_another"]

@@ -75,10 +75,7 @@ def make_miniworld(
     UserError
         If a number is negative, or ``out`` holds something else or cannot be written.
     """
-    record = {"version": GENERATOR_VERSION, "seed": seed, "gta5": gta5, "synthia": synthia, "train": train, "val": val}
-    for name, value in record.items():
-        if value < 0:
-            raise UserError(f"{name} is {value}: expected a number that is not negative")
+    record = _record(seed, gta5, synthia, train, val)
     out = Path(out)
     there = _record_of(out, record)
     missing = {name: value for name, value in record.items() if value and not there.get(name)}
@@ -92,11 +89,9 @@ def make_miniworld(
     try:
         _write_trees(building, seed, missing)
         if there:
-            for tree in building.iterdir():
-                tree.replace(out / tree.name)
-            _write_record(out, {**record, **there, **missing})
+            _add(building, out, {**record, **there, **missing})
         else:
-            _write_record(building, record)
+            _write_record(building, record, _contents_of(dict.fromkeys(_trees_of(record), building)))
             # mkdtemp keeps others out; what it made becomes an ordinary folder.
             building.chmod(0o755)
             building.replace(out)
@@ -105,6 +100,19 @@ def make_miniworld(
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return True
+
+
+def refuse_another(out: Path, seed: int, gta5: int, synthia: int, train: int, val: int) -> None:
+    """Raise the UserError that `make_miniworld` would, of what is in ``out``; draw nothing."""
+    _record_of(Path(out), _record(seed, gta5, synthia, train, val))
+
+
+def _record(seed: int, gta5: int, synthia: int, train: int, val: int) -> Dict[str, int]:
+    record = {"version": GENERATOR_VERSION, "seed": seed, "gta5": gta5, "synthia": synthia, "train": train, "val": val}
+    for name, value in record.items():
+        if value < 0:
+            raise UserError(f"{name} is {value}: expected a number that is not negative")
+    return record
 
 
 def _record_of(out: Path, record: Dict[str, int]) -> Dict[str, int]:
@@ -121,19 +129,38 @@ def _record_of(out: Path, record: Dict[str, int]) -> Dict[str, int]:
     differing = [f"{name} is {known[name]}, not {record[name]}" for name in same if known[name] != record[name]]
     if differing:
         raise UserError(f"{out} holds another mini world ({', '.join(differing)}): give another --out, or delete it")
-    if "contents" in stored and stored["contents"] != _contents_of(out):
+    if "contents" in stored and stored["contents"] != _contents_of(dict.fromkeys(_trees_of(known), out)):
         raise UserError(
             f"{out}: images or labels in it were altered, added or removed: give another --out, or delete it"
         )
     return known
 
 
-def _contents_of(root: Path) -> str:
-    """Return a hash of all images and labels, and of their names."""
-    folders = sorted({domain.folder for domain in _DOMAINS.values()})
-    paths = [path for folder in folders for path in sorted((root / folder).rglob("*.png"))]
-    facts = (f"{digest} {path.relative_to(root).as_posix()}" for path, digest in zip(paths, digests(paths)))
+def _trees_of(record: Dict[str, int]) -> List[str]:
+    """Return the folders of the trees that a record counts images of."""
+    return sorted({facts.folder for domain, facts in _DOMAINS.items() if record[domain.split("/")[-1]]})
+
+
+def _contents_of(trees: Dict[str, Path]) -> str:
+    """Return a hash of all images and labels, and of their names, of trees by the folder that each lies in."""
+    paths = [(root, path) for tree, root in sorted(trees.items()) for path in sorted((root / tree).rglob("*.png"))]
+    names = [path.relative_to(root).as_posix() for root, path in paths]
+    facts = (f"{digest} {name}" for digest, name in zip(digests([path for _, path in paths]), names))
     return hashlib.sha256("\n".join(facts).encode(errors="surrogateescape")).hexdigest()
+
+
+def _add(building: Path, out: Path, record: Dict[str, int]) -> None:
+    """Move new trees into a mini world, whose record says last that they are there: stopped before, it is as it was."""
+    new = sorted(path.name for path in building.iterdir())
+    contents = _contents_of({tree: building if tree in new else out for tree in _trees_of(record)})
+    for tree in new:
+        left = out / tree  # by a process that was stopped, or somebody's own
+        if left.exists() and any(left.iterdir()):
+            if _contents_of({tree: out}) != _contents_of({tree: building}):
+                raise UserError(f"{left}: is of no tree of this mini world, and in the way: move it away")
+        else:
+            (building / tree).replace(left)
+    _write_record(out, record, contents)
 
 
 def draw(domain: str, seed: int, index: int) -> Tuple[np.ndarray, np.ndarray]:
@@ -174,8 +201,8 @@ def _write_trees(root: Path, seed: int, counts: Dict[str, int]) -> None:
         list(pool.map(_write_images, tasks))
 
 
-def _write_record(root: Path, record: Dict[str, int]) -> None:
-    write_json(root / RECORD, dict(record, contents=_contents_of(root)))
+def _write_record(root: Path, record: Dict[str, int], contents: str) -> None:
+    write_json(root / RECORD, dict(record, contents=contents))
 
 
 def _write_images(task: _Task) -> None:

@@ -1,6 +1,6 @@
 """Runs a segmenter in bfloat16, on processors that have instructions for it."""
 
-from typing import Dict, List, Tuple
+from typing import Callable, Dict, List, Optional, Tuple
 
 import mxnet as mx
 from mxnet import nd, sym
@@ -8,12 +8,13 @@ from mxnet.contrib import amp
 from mxnet.gluon import HybridBlock
 
 from gluon_madapt.models.folding import fold_batch_norms
+from gluon_madapt.models.inference_graph import InferenceGraph
 from gluon_madapt.models.sized_graph import sized_scores
 from gluon_madapt.precision import BFLOAT16, FLOAT32, is_near
 
 
 class BFloat16Graph:
-    """A segmenter's ``quarter`` in bfloat16: convolutions round to 8 bits, and sum in float32.
+    """A segmenter's ``quarter`` in bfloat16: convolutions round to 8 significant bits, and sum in float32.
 
     Batch norms are folded into the convolutions in float32, so that weights are rounded once.  A graph is compiled for
     each size of images; those of the last few sizes are kept.  It notices no change of the parameters: make another.
@@ -37,13 +38,22 @@ class BFloat16Graph:
     def __init__(self, plain: HybridBlock, sizes: int = 1):
         self.precision = BFLOAT16
         self._plain, self._sizes, self._checked = plain, sizes, False
+        self._float32: Optional[Callable] = None
         self._compiled: Dict[Tuple[int, ...], mx.executor.Executor] = {}
 
     def __call__(self, images: nd.NDArray) -> List[nd.NDArray]:
         """Return logits, feature and mid-level map of ``images``, (N, 3, H, W), float32, valid until the next call."""
         if not self._checked:
             self._check(images)
-        return self._plain(images) if self.precision == FLOAT32 else self._run(images)
+        return self._float32(images) if self._float32 else self._run(images)
+
+    def settle(self, precision: str) -> None:
+        """Use a precision whatever the first image says."""
+        self._checked, self.precision = True, precision
+        if precision == FLOAT32:
+            self._compiled.clear()
+            # Of several sizes in turn, each would be compiled again and again.
+            self._float32 = InferenceGraph(self._plain) if self._sizes == 1 else self._plain
 
     def _run(self, images: nd.NDArray) -> List[nd.NDArray]:
         executor = self._compiled.pop(images.shape, None)
@@ -53,14 +63,12 @@ class BFloat16Graph:
         return self._compiled[images.shape].forward(is_train=False, image=images)
 
     def _check(self, images: nd.NDArray) -> None:
-        self._checked = True
         self._plain.hybridize()
         expected, found = (run(images)[0].asnumpy().argmax(axis=1) for run in (self._plain, self._run))
-        if is_near(expected, found):
+        near = is_near(expected, found)
+        if near or self._sizes == 1:
             self._plain._clear_cached_op()
-            return
-        self.precision = FLOAT32
-        self._compiled.clear()
+        self.settle(BFLOAT16 if near else FLOAT32)
 
 
 def _compile(net, images: nd.NDArray) -> mx.executor.Executor:

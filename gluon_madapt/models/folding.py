@@ -33,7 +33,8 @@ def fold_batch_norms(graph: mx.sym.Symbol, values: Values) -> Tuple[mx.sym.Symbo
             continue
         before = node["inputs"][0][0]
         convolution = nodes[before]
-        if convolution["op"] != "Convolution" or any(uses[one] > 1 for one in (before, convolution["inputs"][1][0])):
+        own = (before, *(entry[0] for entry in convolution["inputs"][1:]))
+        if convolution["op"] != "Convolution" or any(uses[one] > 1 for one in own):
             continue
         gamma, beta, mean, variance = (values[name(entry)] for entry in node["inputs"][1:5])
         scale = 1 / np.sqrt(variance + np.float32(node["attrs"].get("eps", 1e-3)))

@@ -11,6 +11,7 @@ from gluon_madapt.data.image_files import read_image
 from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.files.hashing import sha256
 from gluon_madapt.names import check_lengths
+from gluon_madapt.precision import FLOAT32
 from gluon_madapt.prediction.inputs import Source
 from gluon_madapt.prediction.outputs import Outputs
 from gluon_madapt.prediction.predictor import Prediction, Predictor
@@ -61,6 +62,8 @@ def predict_all(predictor: Predictor, sources: Sequence[Source], outputs: Output
     images = [source for source in sources if not source.is_video]
     videos = [source for source in sources if source.is_video]
     total = len(images) + sum(_frame_count(source, outputs.wanted.every) for source in videos)
+    if outputs.folder.computed_in:
+        predictor.computed_in = outputs.folder.computed_in
     with Progress("prediction", total) as progress:
         work = _Work(predictor, outputs, progress)
         work.images(images)
@@ -147,7 +150,10 @@ class _Work:
                 yield picture, None
                 continue
             try:
-                yield picture, self._predictor(picture.image, self._outputs.wanted.top_k)
+                prediction = self._predictor(picture.image, self._outputs.wanted.top_k)
+                if self._predictor.precision != FLOAT32 and not self._outputs.folder.computed_in:
+                    self._outputs.folder.note(self._predictor.computed_in)
+                yield picture, prediction
             except UserError as error:
                 self._leave_out(picture.path, UserError(f"{picture.path}: {error}"))
             except FailureError as error:

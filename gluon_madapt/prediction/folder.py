@@ -20,7 +20,18 @@ _LOG, _LOCK = "log.jsonl", ".lock"
 _OF_A_VIDEO = re.compile(rf"tmp\w{{8}}{re.escape(PARTIAL)}")
 _FRAMES = "frames"  # in the lines of videos
 # What decides the content of a file that is there; a folder holds what was made by one value of each.
-_DECIDING = ("checkpoint_sha256", "short_side", "scales", "mirror", "ids", "alpha", "every", "top_k", "precision")
+_DECIDING = (
+    "checkpoint_sha256",
+    "short_side",
+    "scales",
+    "mirror",
+    "ids",
+    "alpha",
+    "every",
+    "top_k",
+    "precision",
+    "runtime",
+)
 
 
 class Folder:
@@ -35,6 +46,11 @@ class Folder:
     fresh : bool
         Whether predictions that are there are moved aside.
 
+    Attributes
+    ----------
+    computed_in : str
+        The precision that the first image has decided for; empty if that is not known yet.
+
     Raises
     ------
     UserError
@@ -46,6 +62,7 @@ class Folder:
         self.path = path
         self._lock = self._claim(fresh)
         self._record(made_by)
+        self.computed_in: str = read_json(path / MARK).get("computed_in", "")
         for partial in path.rglob(f"*{PARTIAL}"):  # of processes that were killed
             if partial.is_file():
                 partial.unlink()
@@ -122,7 +139,7 @@ class Folder:
         before = {"precision": FLOAT32, **_read_mark(path)} if path.exists() else {}
         if before:
             changes = [
-                _change(key, before.get(key), made_by[key]) for key in _DECIDING if _differ(key, before, made_by)
+                _change(key, before.get(key), made_by.get(key)) for key in _DECIDING if _differ(key, before, made_by)
             ]
             if changes:
                 raise UserError(
@@ -130,7 +147,15 @@ class Folder:
                     "them aside, or another --out"
                 )
         top_k = made_by["top_k"] or before.get("top_k", 0)
-        write_json(path, dict(made_by, top_k=top_k, predicted_by=with_this_code(before.get("predicted_by", ()))))
+        kept = {key: before[key] for key in ("computed_in",) if key in before}
+        code = with_this_code(before.get("predicted_by", ()))
+        write_json(path, dict(made_by, **kept, top_k=top_k, predicted_by=code))
+
+    def note(self, computed_in: str) -> None:
+        """Write down in what precision predictions are computed, which the first image decides for all."""
+        self.computed_in = computed_in
+        path = self.path / MARK
+        write_json(path, dict(read_json(path), computed_in=computed_in))
 
 
 def _read_mark(path: Path) -> Dict[str, Any]:
@@ -141,8 +166,8 @@ def _read_mark(path: Path) -> Dict[str, Any]:
 
 
 def _differ(key: str, before: Dict[str, Any], now: Dict[str, Any]) -> bool:
-    optional = key == "top_k" and not (before.get(key) and now[key])
-    return before.get(key) != now[key] and not optional
+    optional = key == "top_k" and not (before.get(key) and now.get(key))
+    return before.get(key) != now.get(key) and not optional
 
 
 def _change(key: str, before: Any, now: Any) -> str:

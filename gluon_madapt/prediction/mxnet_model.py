@@ -67,6 +67,18 @@ class MXNetModel:
         refuse_precision(precision, str(context))
         return cls(load_trained(path, context), context, multi_scale, short_side, precision)
 
+    @property
+    def computed_in(self) -> str:
+        """As of `Predictor`."""
+        return self._net.quarter.precision
+
+    @computed_in.setter
+    def computed_in(self, precision: str) -> None:
+        if precision != self.computed_in:
+            self._net.compile_for_inference(precision, sizes=len(self.settings["scales"]))
+        elif precision != FLOAT32:
+            self._net.quarter.settle(precision)
+
     def refuse(self, width: int, height: int) -> None:
         """Refuse a size of images that the network cannot take."""
         seen = base_size(width, height, short_side=self.settings["short_side"])

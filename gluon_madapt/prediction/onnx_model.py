@@ -1,6 +1,7 @@
 """A model that was exported, in use without MXNet."""
 
 import json
+import logging
 from pathlib import Path
 from typing import Any, Dict, Iterator, Union
 
@@ -12,8 +13,10 @@ from gluon_madapt.errors import UserError
 from gluon_madapt.files.hashing import sha256
 from gluon_madapt.labels import classes_named
 from gluon_madapt.precision import BFLOAT16, FLOAT32, is_near, refuse_precision
-from gluon_madapt.prediction.runtimes import OnnxRuntime, open_exported
+from gluon_madapt.prediction.runtimes import OnnxRuntime, last_line, open_exported
 from gluon_madapt.upsampling import probability_blocks
+
+_log = logging.getLogger(__name__)
 
 
 class OnnxModel:
@@ -46,13 +49,26 @@ class OnnxModel:
         facts = self._runtime.facts
         self._size = int(facts["width"]), int(facts["height"])
         self.classes = classes_named(json.loads(facts["class_names"]), json.loads(facts["palette"]))
-        self.precision, self._used, self._checked = precision, precision, precision == FLOAT32
+        self.precision, self._used, self._settled = precision, precision, precision == FLOAT32
         self.origin: Dict[str, Any] = {"checkpoint": str(path), "checkpoint_sha256": sha256(path)}
         self.origin.update({key: facts.get(key) for key in ("encoder", "stage")})
         self.origin.update({key: json.loads(facts.get(key, "null")) for key in ("iteration", "seed")})
         self.origin.update(code=json.loads(facts.get("trained_by", "null")), runtime=self._runtime.name)
         own = min(self._size) if short_side is None else None if short_side == "own" else short_side
         self.settings: Dict[str, Any] = {"short_side": own, "scales": (1.0,), "mirror": False}
+        evaluated = json.loads(facts.get("short_side", "null"))
+        if short_side is None and evaluated != own:
+            at = "an image's own size" if evaluated is None else f"a short side of {evaluated}"
+            _log.info("%s: is for a short side of %d; the checkpoint is evaluated at %s", path, own, at)
+
+    @property
+    def computed_in(self) -> str:
+        """As of `Predictor`."""
+        return self._used
+
+    @computed_in.setter
+    def computed_in(self, precision: str) -> None:
+        self._used, self._settled = precision, True
 
     def refuse(self, width: int, height: int) -> None:
         """Refuse an image that would not come to the network at the size that the file is for."""
@@ -67,11 +83,17 @@ class OnnxModel:
         """Yield class probabilities of an image at its own size, block by block of rows."""
         height, width = image.shape[:2]
         seen = np.ascontiguousarray(resize_image(image, self._size))
-        if not self._checked:
-            self._check(seen)
-        return probability_blocks(np.asarray(self._runtime.scores(seen, self._used)), height, width)
+        try:
+            scores = self._scores(seen)
+        except Exception as error:  # of many kinds, none of which a library promises
+            raise UserError(f"{width}x{height} pixels: {self._runtime.name} fails ({last_line(error)})") from None
+        return probability_blocks(scores, height, width)
 
-    def _check(self, image: np.ndarray) -> None:
-        self._checked = True
-        labels = [self._runtime.scores(image, one).argmax(axis=0) for one in (FLOAT32, BFLOAT16)]
-        self._used = BFLOAT16 if is_near(*labels) else FLOAT32
+    def _scores(self, image: np.ndarray) -> np.ndarray:
+        if self._settled:
+            return self._runtime.scores(image, self._used)
+        scores = {one: self._runtime.scores(image, one) for one in (FLOAT32, BFLOAT16)}
+        near = is_near(*(one.argmax(axis=0) for one in scores.values()))
+        self.computed_in = BFLOAT16 if near else FLOAT32
+        self._runtime.drop(FLOAT32 if near else BFLOAT16)
+        return scores[self._used]

@@ -52,6 +52,15 @@ class Predictor:
         What was asked for, "float32" or "bfloat16".
     """
 
+    @property
+    def computed_in(self) -> str:
+        """The precision that is used, which the first image decides; or set it, and no image does."""
+        return self._model.computed_in
+
+    @computed_in.setter
+    def computed_in(self, precision: str) -> None:
+        self._model.computed_in = precision
+
     def __init__(self, model: Any):
         self._model = model
         self.classes, self.origin, self.settings = model.classes, model.origin, model.settings
@@ -88,7 +97,7 @@ class Predictor:
             If there is no such file, it is damaged or of another kind, or there is no such device or precision there.
         """
         path, how = Path(path), (multi_scale, short_side, device, precision)
-        if path.suffix.lower() == ".onnx" and path.is_file():
+        if path.suffix.lower() == ".onnx" and not path.is_dir():
             from gluon_madapt.prediction.onnx_model import OnnxModel  # noqa: PLC0415 - MXNet is not needed then
 
             return cls(OnnxModel(path, *how))

@@ -1,6 +1,7 @@
 """Runs exported files: by OpenVINO where it is installed, or by ONNX Runtime; neither needs MXNet."""
 
-from importlib import metadata, util
+import logging
+from importlib import import_module, util
 from pathlib import Path
 from typing import Any, Dict, Tuple
 
@@ -10,6 +11,8 @@ from gluon_madapt.errors import UserError
 from gluon_madapt.names import utf8_path
 from gluon_madapt.precision import BFLOAT16, FLOAT32
 from gluon_madapt.system.threads import cores
+
+_log = logging.getLogger(__name__)
 
 _INSTALL = ".venv/bin/python -m pip install -c constraints.txt -e '.[openvino]', or '.[onnx]' for ONNX Runtime"
 
@@ -24,7 +27,7 @@ class OnnxRuntime:
     facts : dict of str to str
         The file's metadata.
     outputs : tuple of str
-        What it computes.
+        What it can compute.
     """
 
     def __init__(self, path: Path):
@@ -33,6 +36,8 @@ class OnnxRuntime:
         self.name = f"ONNX Runtime {onnxruntime.__version__}"
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = cores()
+        self._only_this = onnxruntime.RunOptions()
+        self._only_this.only_execute_path_to_fetches = True
         with utf8_path(path) as name:
             self._session = onnxruntime.InferenceSession(name, options, providers=["CPUExecutionProvider"])
         self.facts: Dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
@@ -41,7 +46,7 @@ class OnnxRuntime:
     def scores(self, image: np.ndarray, precision: str) -> np.ndarray:
         """Return the class scores of an image, (H, W, 3) uint8 RGB: (L, h, w) float32."""
         assert precision == FLOAT32
-        return self._session.run(["scores"], {"image": image[None]})[0][0]
+        return self._session.run(["scores"], {"image": image[None]}, self._only_this)[0][0]
 
 
 class OpenVino:
@@ -50,7 +55,7 @@ class OpenVino:
     def __init__(self, path: Path):
         import openvino  # noqa: PLC0415 - which may be missing
 
-        self.name = f"OpenVINO {metadata.version('openvino')}"
+        self.name = f"OpenVINO {openvino.__version__.split('-')[0]}"
         self._core = openvino.Core()
         with utf8_path(path) as name:
             self._model = self._core.read_model(name)
@@ -73,6 +78,10 @@ class OpenVino:
             self._compiled[precision] = self._core.compile_model(self._model, "CPU", hints)
         return self._compiled[precision](image[None])[0][0].copy()
 
+    def drop(self, precision: str) -> None:
+        """Give back what was compiled for a precision, with its copy of the weights."""
+        self._compiled.pop(precision, None)
+
 
 def open_exported(path: Path):
     """Open an exported file in the fastest runtime that is installed.
@@ -82,19 +91,36 @@ def open_exported(path: Path):
     UserError
         If none is, or the file is damaged or was not written by tools/export_onnx.py.
     """
-    kinds = [kind for package, kind in _RUNTIMES if util.find_spec(package)]
+    if not path.exists():
+        raise UserError(f"{path}: no such file: expected a file of tools/export_onnx.py")
+    kinds = [kind for package, kind in _RUNTIMES if _imports(package)]
     if not kinds:
         raise UserError(f"{path}: runs in OpenVINO or ONNX Runtime, and neither is installed here: {_INSTALL}")
     try:
         runtime = kinds[0](path)
     except Exception as error:  # of many kinds, none of which a library promises
-        reason = str(error).strip().splitlines()[-1]
-        raise UserError(f"{path}: is no complete ONNX file, or cannot be run ({reason})") from None
+        raise UserError(f"{path}: is no complete ONNX file, or cannot be run ({last_line(error)})") from None
     if not {"class_names", "palette", "encoder"} <= runtime.facts.keys():
         raise UserError(f"{path}: does not say what its classes are: expected a file of tools/export_onnx.py")
     if "scores" not in runtime.outputs:
         raise UserError(f"{path}: was exported by an earlier version, without scores: export it again")
     return runtime
+
+
+def _imports(package: str) -> bool:
+    if util.find_spec(package) is None:
+        return False
+    try:
+        import_module(package)
+    except ImportError as error:  # a library of the system that it links, say
+        _log.warning("warning: %s is installed and does not import: %s", package, last_line(error))
+        return False
+    return True
+
+
+def last_line(error: Exception) -> str:
+    """Return the last line of what an error says, or its kind where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1]
 
 
 _RUNTIMES: Tuple[Tuple[str, type], ...] = (("openvino", OpenVino), ("onnxruntime", OnnxRuntime))

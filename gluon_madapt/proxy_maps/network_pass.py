@@ -83,6 +83,8 @@ def network_pass(
         if not missing:
             return
         networks = load_networks(run, start, run.experiment.proxies.adabn_batches)
+        if run.experiment.proxies.precision != FLOAT32 and missing[0] != 0:
+            networks.maps(*_input(run, target, 0))  # by which every process chooses one precision for all images
         # Images are read ahead of the network.
         threads = run.experiment.data.threads
         images = in_threads(lambda index: _input(run, target, index), missing, threads, ahead=threads)

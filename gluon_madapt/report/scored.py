@@ -13,7 +13,7 @@ from gluon_madapt.report.facts import RunFacts, StageFacts
 from gluon_madapt.report.stored import ScoreFile, Scores
 from gluon_madapt.reproduction.reuse import fingerprint_of, scores_of
 from gluon_madapt.reproduction.steps import Step
-from gluon_madapt.run_layout import METRICS
+from gluon_madapt.run_layout import METRICS, SCORES, score_file
 from gluon_madapt.runs.run import Run
 
 _EXPECTED = "is of another checkpoint, protocol, seed or other images than this run has now: not shown; score it again"
@@ -39,7 +39,7 @@ class Scored(NamedTuple):
 
 def scores_in(facts: RunFacts) -> List[Scored]:
     """Return all scores of a run: those of scores/ that are of its checkpoints, then those of the last iteration."""
-    paths = sorted((facts.run.folder / "scores").glob("*.json"))
+    paths = sorted((facts.run.folder / SCORES).glob("*.json"))
     found = [facts.attempt(partial(_stored, facts, path), None) for path in paths]
     scored = [one for one in found if one]
     for stage, one in facts.stages.items():
@@ -60,7 +60,8 @@ def before_and_after(scored: Sequence[Scored], stage: str) -> Optional[Scored]:
 
 def scoring_command(run: Run, stage: str) -> str:
     """Return the command that scores a stage's model for the report."""
-    return run.command_of("eval.py", "--stage", stage, "--out", str(run.folder / "scores" / f"{stage}.json"))
+    out = run.folder / SCORES / score_file(stage, False, run.experiment.evaluation.precision)
+    return run.command_of("eval.py", "--stage", stage, "--out", str(out))
 
 
 def _is_of_this_val(facts: RunFacts, one: StageFacts) -> bool:
@@ -84,7 +85,7 @@ def _stored(facts: RunFacts, path: Path) -> Scored:
     step = Step(path.name, run, protocol.stage, (), (), path, checkpoint, protocol.mirror)
     if scores_of(step) is None:
         raise UserError(f"{path}: {_EXPECTED}")
-    comparable = not protocol.mirror and not protocol.adabn
-    return Scored(
-        protocol.stage, stored, in_words(protocol.model_dump()).split(", ", 1)[1], stored.images, path, comparable
-    )
+    same = protocol.precision == facts.run.experiment.evaluation.precision
+    comparable = same and not protocol.mirror and not protocol.adabn
+    text = in_words(protocol.model_dump(), stored.computed_in).split(", ", 1)[1]
+    return Scored(protocol.stage, stored, text, stored.images, path, comparable)

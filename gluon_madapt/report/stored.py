@@ -26,6 +26,7 @@ class ScoreFile(Scores):
 
     protocol: Protocol
     images: int
+    computed_in: Optional[str] = None  # where that is not the protocol's precision
 
 
 class Metrics(Record):

@@ -147,7 +147,7 @@ def _adversarial(run: Run, stage: str) -> float:
 def _network_pass(run: Run) -> float:
     """Measure what the networks cost for an image in stage 3, in seconds."""
     net = new_segmenter(run)
-    net.hybridize()
+    net.compile_for_inference(run.experiment.proxies.precision)
     size = run.experiment.proxies.size or own_size(run.experiment, "target")
     refuse_size(size, size, run.experiment.model.encoder, halvings_of(run.experiment.adversarial))
     batch = _images(run, 1, size)
@@ -194,7 +194,7 @@ def _scoring(run: Run, short_side: Optional[int]) -> float:
     """Measure the evaluation of one image at one scale, in seconds."""
     width, height = own_size(run.experiment, "val")
     net = new_segmenter(run)
-    net.hybridize()
+    net.compile_for_inference(run.experiment.evaluation.precision)
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
     return _measure(lambda: predict_labels(net, image, run.context, short_side))
 

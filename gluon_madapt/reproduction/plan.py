@@ -13,7 +13,7 @@ from gluon_madapt.proxy_maps.proxy_set import shares_of
 from gluon_madapt.reproduction.jobs import Job
 from gluon_madapt.reproduction.rows import FORMER_VARIANTS, Row
 from gluon_madapt.reproduction.steps import Step, decided_by, stage_before
-from gluon_madapt.run_layout import CACHE, CHECKPOINT, STAGE_TOOLS, STAGES
+from gluon_madapt.run_layout import CACHE, CHECKPOINT, SCORES, STAGE_TOOLS, STAGES, score_file
 from gluon_madapt.runs.ownership import (
     is_free,
     move_aside,
@@ -77,8 +77,8 @@ class Plan:
         run = self._run(row.variant, row.number)
         shared = self._run(home).experiment.evaluation == run.experiment.evaluation
         owner = home if shared else row.variant
-        scores = self._run(owner, row.number).folder / "scores"
-        scores /= row.stage + "_multi_scale" * row.multi_scale + ".json"
+        precision = run.experiment.evaluation.precision
+        scores = self._run(owner, row.number).folder / SCORES / score_file(row.stage, row.multi_scale, precision)
         name = self._name(owner, f"score {row.stage}{', multi-scale' * row.multi_scale}", row.number)
         checkpoint = self._run(home, row.number).folder / row.stage / CHECKPOINT
         arguments = ["--stage", row.stage, "--checkpoint", str(checkpoint)]

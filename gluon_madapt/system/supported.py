@@ -8,6 +8,7 @@ import ctypes
 import platform
 import struct
 import sys
+from importlib.machinery import PathFinder
 from importlib.util import find_spec
 
 OLDEST, NEWEST = (3, 8), (3, 12)
@@ -48,7 +49,8 @@ def refuse_missing_libraries() -> None:
 
     Loads OpenCV and MXNet's OpenMP, which read the environment then.
     """
-    problem = missing_libraries() or _wrong_with_opencv()
+    has_mxnet = PathFinder.find_spec("mxnet") is not None
+    problem = (missing_libraries() if has_mxnet else "") or _wrong_with_opencv()
     if problem:
         raise ImportError(problem)
 

@@ -23,7 +23,7 @@ def demo(tmp_path_factory):
     experiment = load_experiment(CONFIG, small_settings(folder / "world", iterations=2))
     (folder / "tiny.yaml").write_text(experiment.to_yaml())
     command = [sys.executable, str(ROOT / "tools" / "demo.py"), "--config", "tiny.yaml", "--data", "world"]
-    command += ["--world", "6,0,3,2"]
+    command += ["--world", "6,2,3,2"]
     return folder, subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
 
 
@@ -44,6 +44,13 @@ def test_it_ends_with_the_table_and_the_gain(demo):
     assert {row for row, mean in means.items() if mean is None} == left_out
     for text in means:
         assert f"| {text} " in done.stdout
+
+
+def test_it_draws_the_tree_that_it_does_not_need(demo):
+    folder, _ = demo
+    assert json.loads((folder / "world" / "miniworld.json").read_text())["synthia"] == 2
+    assert len(list((folder / "world" / "synthia" / "RGB").iterdir())) == 2
+    assert not make_miniworld(folder / "world", seed=1, gta5=6, synthia=2, train=3, val=2)
 
 
 def test_it_leaves_a_page_and_pictures(demo):

@@ -1,17 +1,27 @@
 """What is computed in one precision is never taken for the other's, and what says nothing is float32."""
 
+import shutil
+
+import cv2
+import numpy as np
 import pytest
+from prediction_runs import predict
 from small_experiments import small_experiment
 
-from gluon_madapt import precision
+from gluon_madapt import models, precision
 from gluon_madapt.errors import UserError
 from gluon_madapt.evaluation.protocol import in_words, score_stage
 from gluon_madapt.files.hashing import sha256
 from gluon_madapt.files.json_files import read_json, write_json
 from gluon_madapt.precision import has_bfloat16
+from gluon_madapt.prediction import Predictor
 from gluon_madapt.prediction.folder import Folder
+from gluon_madapt.proxy_maps.cache import Shard
+from gluon_madapt.report.facts import facts_of
+from gluon_madapt.report.scored import scores_in
 from gluon_madapt.reproduction.plan import Step
 from gluon_madapt.reproduction.reuse import scores_of
+from gluon_madapt.run_layout import score_file
 from gluon_madapt.runs.trained import load_any_segmenter
 from gluon_madapt.stages import Run, make_proxies, train_adversarial, train_source
 
@@ -66,6 +76,39 @@ def test_stored_maps(folder, tiny_world):
         (folder / "proxies").rename(folder / f"proxies.{second.experiment.proxies.precision}")
         with pytest.raises(UserError, match=r"holds the network's maps of another precision"):
             make_proxies(second)
+
+
+def test_all_maps_are_of_one_precision_whichever_image_a_process_begins_with(tiny_world, folder, tmp_path, monkeypatch):
+    shutil.copytree(folder, tmp_path / "run", ignore=shutil.ignore_patterns("*cache*", "*proxies*"))
+    run, seen = Run(small_experiment(tiny_world, *HALF, iterations=1), tmp_path / "run"), []
+    monkeypatch.setattr(models.bfloat16, "is_near", lambda expected, found: seen.append(expected) or True)
+    for shard in (Shard(1, 2), Shard(2, 2)):
+        make_proxies(Run(run.experiment, run.folder), shard=shard)
+    assert np.array_equal(*seen), "each compares the first of all images"
+
+
+def test_predictions_follow_what_the_first_image_has_decided(folder, tmp_path, monkeypatch):
+    for name in "ab":
+        cv2.imwrite(str(tmp_path / f"{name}.png"), np.random.default_rng(ord(name)).integers(0, 256, (32, 64, 3)))
+    for agreement, words in ((1.001, ["a.png"]), (0, ["a.png", "b.png"])):
+        monkeypatch.setattr(precision, "AGREEMENT", agreement)
+        predictor = Predictor.load(folder / "source", precision="bfloat16")
+        predict(predictor, tmp_path / "out", *(tmp_path / word for word in words))
+        assert predictor.computed_in == "float32"
+    assert read_json(tmp_path / "out" / "predictions.json")["computed_in"] == "float32"
+
+
+def test_the_report_compares_scores_of_one_precision(folder, tiny_world):
+    run = Run(small_experiment(tiny_world, iterations=1), folder)
+    checkpoint = folder / "adversarial" / "checkpoint.npz"
+    for more, name in ((HALF, "adversarial_bfloat16"), ((), "adversarial")):
+        one = Run(small_experiment(tiny_world, *more, iterations=1), folder)
+        scores = score_stage(one, load_any_segmenter(one, checkpoint)[0], "adversarial", False)
+        assert score_file("adversarial", False, one.experiment.evaluation.precision) == f"{name}.json"
+        whole = dict(scores, checkpoint_sha256=sha256(checkpoint), seed=run.experiment.seed)
+        write_json(folder / "scores" / f"{name}.json", whole)
+    found = [one for one in scores_in(facts_of(run)) if one.stage == "adversarial"]
+    assert [(("bfloat16" in one.protocol), one.comparable) for one in found] == [(False, True), (True, False)]
 
 
 def test_predictions(tmp_path):

@@ -227,6 +227,31 @@ def test_a_tree_that_is_missing_is_added_and_one_too_many_is_no_other_world(worl
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+def test_stopped_while_a_tree_is_added_it_is_as_it_was_and_goes_on(world, tmp_path, monkeypatch):
+    def stopped(*given):
+        raise KeyboardInterrupt
+
+    out = tmp_path / "out"
+    make_miniworld(out, seed=1, **dict(COUNTS, synthia=0))
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("gluon_madapt.miniworld.trees._write_record", stopped)
+        make_miniworld(out, seed=1, **COUNTS)
+    assert not make_miniworld(out, seed=1, **dict(COUNTS, synthia=0))
+    assert make_miniworld(out, seed=1, **COUNTS)
+    assert digests(out) == digests(world)
+
+
+def test_what_is_in_the_way_of_a_tree_is_left_alone(tmp_path):
+    out = tmp_path / "out"
+    make_miniworld(out, seed=1, **dict(COUNTS, synthia=0))
+    (out / "synthia").mkdir()
+    (out / "synthia" / "mine.png").write_text("mine")
+    with pytest.raises(UserError, match=r"synthia: is of no tree of this mini world, and in the way"):
+        make_miniworld(out, seed=1, **COUNTS)
+    assert [path.name for path in (out / "synthia").iterdir()] == ["mine.png"]
+    assert not make_miniworld(out, seed=1, **dict(COUNTS, synthia=0))
+
+
 def test_negative_counts_are_refused(tmp_path):
     with pytest.raises(UserError, match="val is -1"):
         make_miniworld(tmp_path / "out", val=-1)
