@@ -26,6 +26,7 @@ def set_statistics(net, seed):
             param.set_data(nd.array(rng.normal(0, 0.1, param.shape)))
         if key.endswith("running_var"):
             param.set_data(nd.array(rng.uniform(0.5, 2, param.shape)))
+    nd.waitall()  # before anybody reads them
 
 
 def images_of(size, seed=0):

@@ -73,6 +73,7 @@ class BFloat16Graph:
 
 def _compile(net, images: nd.NDArray) -> mx.executor.Executor:
     graph = sym.Group(sized_scores(net, sym.var("image", shape=images.shape)))
+    nd.waitall()  # or parameters that were just set might be read half done
     values = {param.name: param.data(images.context).asnumpy() for param in net.collect_params().values()}
     graph, values = fold_batch_norms(graph, {key: values[key] for key in _inputs(graph) if key in values})
     statistics = graph.list_auxiliary_states()
