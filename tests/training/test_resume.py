@@ -197,7 +197,7 @@ def test_a_second_signal_ends_it_at_once(tiny_world, tmp_path, monkeypatch):
     loop._distributed = Run(small_experiment(tiny_world), tmp_path).distributed
     with StopSignals(lambda number: None, loop._end_at_once), pytest.raises(SystemExit) as caught:
         for _ in range(2):
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
     assert caught.value.code == 130
 
 

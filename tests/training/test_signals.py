@@ -139,9 +139,9 @@ def test_a_signal_counts_again_only_when_it_is_the_same_and_comes_later(monkeypa
     with StopSignals(stopped.append, ended.append) as signals:
         for seconds, number in ((0, signal.SIGINT), (0.5, signal.SIGINT), (5, signal.SIGTERM)):
             now[0] = 100.0 + seconds
-            os.kill(os.getpid(), number)
+            signal.raise_signal(number)
         assert (stopped, ended, signals.number) == ([signal.SIGINT], [], signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
     assert ended == [signal.SIGINT]
 
 
@@ -150,7 +150,7 @@ def test_what_it_was_started_to_ignore_it_ignores_and_handlers_come_back(number)
     before = signal.signal(number, signal.SIG_IGN)
     try:
         with StopSignals(pytest.fail, pytest.fail):
-            os.kill(os.getpid(), number)
+            signal.raise_signal(number)
             assert signal.getsignal(number) == signal.SIG_IGN
     finally:
         signal.signal(number, before)
