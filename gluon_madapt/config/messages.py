@@ -7,7 +7,7 @@ from typing import Any, List, Mapping, Optional, Tuple, Type, Union, get_args
 from pydantic import BaseModel, ValidationError
 
 from gluon_madapt.config.schema import Experiment
-from gluon_madapt.config.values import ONE_VALUE
+from gluon_madapt.config.values import ONE_VALUE, VALUES
 from gluon_madapt.config.yaml_text import number_hint
 
 # Characters of a value that a message shows.
@@ -37,6 +37,8 @@ _EXPECTED = {
     "less_than_equal": "less than or equal to {le}",
 }
 
+_TAGS = (ONE_VALUE.tag, VALUES.tag)
+
 
 def in_plain_words(error: ValidationError) -> str:
     """Return all that is wrong, on one line."""
@@ -64,11 +66,13 @@ def _unknown_first(error: ValidationError) -> List[Mapping[str, Any]]:
 
 
 def _explain(error: Mapping[str, Any]) -> str:
-    # What is in <> is no key: it tells which type of a value was looked for.
-    location = tuple(part for part in error["loc"] if not str(part).startswith("<"))
-    key = ".".join(map(str, location))
+    # A tag is no key: it tells which type of a value was looked for.
+    location = tuple(part for part in error["loc"] if part not in _TAGS)
     if error["type"] == "extra_forbidden":
-        return f"{key} is not a setting" + _nearest(location)
+        # It may be called as a tag is.
+        location = (*(part for part in error["loc"][:-1] if part not in _TAGS), error["loc"][-1])
+        return f"{'.'.join(map(str, location))} is not a setting" + _nearest(location)
+    key = ".".join(map(str, location))
     if error["type"] == "missing":
         return f"{key} is missing"
     if error["type"] == "value_error":

@@ -58,6 +58,9 @@ def test_the_resolved_config_reads_back_as_the_same_experiment(write):
     [
         ("source.iteration=3", "source.iteration is not a setting: did you mean source.iterations?"),
         ("data.val.rot=x", "data.val.rot is not a setting: did you mean data.val.root?"),
+        ("<=1", "< is not a setting: expected one of name"),
+        ("<one>=1", "<one> is not a setting: expected one of name"),
+        ("source.<list>=1", "source.<list> is not a setting: expected one of "),
         ("zzz=1", "zzz is not a setting: expected one of name, devices, seed"),
         ("source.iterations=many", "source.iterations = 'many': expected a whole number"),
         ("source.iterations=2.5", "source.iterations = 2.5: expected a whole number"),
