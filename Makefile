@@ -27,7 +27,7 @@ test-fast: setup
 	@OMP_NUM_THREADS=1 $(PYTHON_ENV) -m pytest -n 2 --dist loadfile -q $(FAST)
 
 test-all: setup lint
-	@OMP_NUM_THREADS=1 $(PYTHON_ENV) -m pytest -n 2 --dist loadfile -q -m ""
+	@HYPOTHESIS_PROFILE=other OMP_NUM_THREADS=1 $(PYTHON_ENV) -m pytest -n 2 --dist loadfile -q -m ""
 
 lint: setup
 	@$(PYTHON_ENV) -m ruff check .

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 import gluon_madapt.models  # noqa: F401 - GluonCV then imports where there is PyTorch, too
 from gluon_madapt.config import Data
@@ -23,6 +24,11 @@ os.environ["GLUON_MADAPT_CACHE"] = _MEMORY.name
 # What a shell runs in the background ignores Ctrl-C, and what nohup runs a hangup: so would all that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+# The same examples for everybody, so that what fails is what was changed; other ones every time by make test-all.
+settings.register_profile("same", derandomize=True)
+settings.register_profile("other", print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests" / "golden"
