@@ -8,12 +8,14 @@ from conftest import ROOT
 
 from gluon_madapt.precision import has_bfloat16
 
+WITH_BFLOAT16 = pytest.mark.skipif(not has_bfloat16(), reason="this processor has no instructions for bfloat16")
+
 
 @pytest.mark.parametrize(
     ("what", "megabytes"),
     [
         ("prediction", 85),
-        pytest.param("bfloat16", 250, marks=[pytest.mark.slow, *[pytest.mark.skip] * (not has_bfloat16())]),
+        pytest.param("bfloat16", 250, marks=[pytest.mark.slow, WITH_BFLOAT16]),
         pytest.param("multi-scale", 120, marks=pytest.mark.slow),
         pytest.param("training", 220, marks=pytest.mark.slow),
     ],
