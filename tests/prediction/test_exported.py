@@ -16,7 +16,7 @@ from gluon_madapt.stages import train_source
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
-KINDS = {package: pair for pair in runtimes._RUNTIMES for package in pair[:1]}
+KINDS = {pair[0]: pair for pair in runtimes._RUNTIMES}
 HEIGHT, WIDTH = 32, 64
 
 
