@@ -1,6 +1,6 @@
 """All benchmarks, one after the other, and docs/results/speed.md from what they measure: make bench.
 
-Each measures in a process of its own.  With nothing else running, they take about half an hour on two cores.
+Each measures in a process of its own.  With nothing else running, they take about an hour on two cores.
 """
 
 import argparse
@@ -42,13 +42,17 @@ def main():
     measured.take("host", "host.py")
     measured.take("waiting", "waiting.py")
     measured.take("sizes resnet101", "sizes.py", "resnet101")
+    for what in ("scoring", "commands"):
+        measured.take(what, "whole.py", what)
     for encoder in ENCODERS:
         for stage in STAGES:
             for number in BATCHES.get(stage, (1,)):
-                one = measured.results.get(f"memory {stage} {encoder} 1", {"peak_gib": 0})["peak_gib"]
-                if number * one < MOST_MEMORY * memory_gib():
-                    name = f"memory {stage} {encoder} {number}"
-                    measured.take(name, "memory.py", stage, encoder, "--batch-size", str(number))
+                for how in ("kept", "recomputed") if stage in BATCHES else ("kept",):
+                    one = measured.results.get(f"memory {stage} {encoder} 1 {how}", {"peak_gib": 0})["peak_gib"]
+                    if number * one < MOST_MEMORY * memory_gib():
+                        name = f"memory {stage} {encoder} {number} {how}"
+                        options = ("--batch-size", str(number), *["--recompute"] * (how == "recomputed"))
+                        measured.take(name, "memory.py", stage, encoder, *options)
     PAGE.write_text(page(measured.results, machine()), encoding="utf-8")
     print(f"written: {PAGE}")
 

@@ -1,4 +1,6 @@
-"""The peak memory of a stage at the paper's resolution: python benchmarks/memory.py STAGE ENCODER [--batch-size N].
+"""The peak memory of a stage at the paper's resolution.
+
+    python benchmarks/memory.py STAGE ENCODER [--batch-size N] [--recompute]
 
 Two iterations on random images, or one image, with the networks, losses and optimisers of the stage; in a process of
 its own, whose largest resident set is what is reported.
@@ -16,6 +18,7 @@ from gluon_madapt.config import load_experiment
 from gluon_madapt.evaluation import predict_labels
 from gluon_madapt.models import halvings
 from gluon_madapt.proxy_maps.network_pass import Networks
+from gluon_madapt.run_layout import TRAININGS
 from gluon_madapt.runs.networks import new_discriminators, new_segmenter
 from gluon_madapt.stages import Run
 from gluon_madapt.stages.adversarial import AdversarialStep
@@ -33,8 +36,11 @@ def main():
     parser.add_argument("stage", choices=STAGES)
     parser.add_argument("encoder", choices=("resnet101", "vgg16"))
     parser.add_argument("--batch-size", type=int, default=1)
+    parser.add_argument("--recompute", action="store_true", help="compute the encoder's activations twice")
     options = parser.parse_args()
-    run = Run(load_experiment(CONFIG, [f"model.encoder={options.encoder}", "model.weights=none", "devices=[cpu(0)]"]))
+    settings = [f"model.encoder={options.encoder}", "model.weights=none", "devices=[cpu(0)]"]
+    settings += [f"{stage}.recompute={options.recompute}".lower() for stage in TRAININGS]
+    run = Run(load_experiment(CONFIG, settings))
     work(run, options.stage, options.batch_size)
     nd.waitall()
     report(peak_gib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)

@@ -132,11 +132,15 @@ class Input(_Section):
 
 
 class Training(_Section):
-    """What the three trainings share: SGD on F and C; ``accumulate`` batches give the gradient of an iteration."""
+    """What the three trainings share: SGD on F and C; ``accumulate`` batches give the gradient of an iteration.
+
+    With ``recompute`` the encoder's activations are computed again in the backward pass, not kept for it.
+    """
 
     iterations: Whole = Field(gt=0, le=10**9)
     batch_size: Whole = Field(gt=0, le=1 << 16)
     accumulate: Whole = Field(default=1, ge=1, le=1 << 16)
+    recompute: Switch = False
     learning_rate: float = _Positive
     momentum: float = Field(ge=0, lt=1)
     weight_decay: float = _NotNegative

@@ -90,6 +90,8 @@ def examine_devices(run: Run) -> Iterator[Finding]:
         text = f"{stage}: about {needed:.1f} GiB for a batch of {settings.batch_size}, and {free:.1f} GiB {whose}"
         if needed > free:
             hint = f"set {stage}.batch_size lower and {stage}.accumulate higher: the same images make an update"
+            if not settings.recompute:
+                hint = f"set {stage}.recompute to true, which changes no result; or {hint[4:]}"
             yield Finding(ERROR, "memory", f"{text}: {hint}")
         else:
             yield Finding(OK if needed * _AMPLE < free else WARNING, "memory", text)

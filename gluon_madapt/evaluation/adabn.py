@@ -6,11 +6,12 @@ Y. Li, N. Wang, J. Shi, J. Liu, X. Hou, "Revisiting Batch Normalization For Prac
 
 from typing import Any, Dict, Iterable
 
-from mxnet import autograd, nd
+from mxnet import nd
 
 from gluon_madapt.data.fingerprints import Fingerprint
 from gluon_madapt.models import Segmenter
 from gluon_madapt.models.losses import FeaturePass
+from gluon_madapt.models.training_graph import TrainingGraph
 from gluon_madapt.runs.run import Run
 
 # In stored protocols and inputs: the name of now, and that of earlier versions.
@@ -43,12 +44,10 @@ def adapt_statistics(net: Segmenter, images: Iterable[nd.NDArray]) -> None:
     The parameters stay as they are.  MXNet updates running statistics in the backward pass, by their momentum: some 50
     batches replace the old ones but for half a percent.
     """
-    features = FeaturePass(net)
-    features.hybridize(static_alloc=True)
+    features = TrainingGraph(FeaturePass(net))
     for batch in images:
-        with autograd.record():
-            feature, mid = features(batch)
-        autograd.backward([feature, mid], [nd.zeros_like(feature), nd.zeros_like(mid)])
+        features(batch)
+        features.backward(None, None)
         nd.waitall()
 
 

@@ -4,7 +4,7 @@ An encoder is not a block of its own: it lists the blocks that the segmenter ado
 how to run them.  Each returns (c1, c2, c3, c4), the feature maps at 1/4, 1/8, 1/16 and 1/32 of the image.
 """
 
-from typing import Callable, Dict, Tuple
+from typing import Callable, Dict, List, Sequence, Tuple
 
 from gluoncv.model_zoo.resnetv1b import BasicBlockV1b, resnet101_v1b
 from gluoncv.model_zoo.vgg import vgg16
@@ -13,81 +13,76 @@ from mxnet.gluon import HybridBlock, nn
 # Makes a batch norm of ``in_channels``.
 NormLayer = Callable[..., HybridBlock]
 
+# Blocks of layer3 in a segment: the activations of so many are below those of layer1.
+_BLOCKS = 6
 
-class ResNetEncoder:
-    """The stages of a residual network that is not dilated.
 
-    Attributes
+class Encoder:
+    """A chain of blocks.
+
+    Parameters
     ----------
-    channels : tuple of int
-        Channels of c1 to c4; for ResNet101 256, 512, 1024 and 2048.
     stages : dict of str to HybridBlock
         The blocks with parameters, under the names that checkpoints use.
+    segments : list of list of HybridBlock
+        The chain, in segments: training that recomputes keeps what lies between two of them.
+    ends : tuple of int
+        The segments whose output c1 to c4 are.
+    channels : tuple of int
+        Channels of c1 to c4.
     """
 
-    def __init__(self, stages: Dict[str, HybridBlock], channels: Tuple[int, int, int, int]):
+    def __init__(
+        self,
+        stages: Dict[str, HybridBlock],
+        segments: List[List[HybridBlock]],
+        ends: Tuple[int, int, int, int],
+        channels: Tuple[int, int, int, int],
+    ):
         self.stages = stages
+        self.segments = segments
+        self._ends = ends
         self.channels = channels
 
     def __call__(self, x) -> Tuple:
         """Run the encoder on images, (N, 3, H, W) NDArray or Symbol."""
-        x = self.stages["bn1"](self.stages["conv1"](x))
-        x = self.stages["maxpool"](self.stages["relu"](x))
-        c1 = self.stages["layer1"](x)
-        c2 = self.stages["layer2"](c1)
-        c3 = self.stages["layer3"](c2)
-        c4 = self.stages["layer4"](c3)
-        return c1, c2, c3, c4
-
-
-class VGGEncoder:
-    """VGG16 without batch norm; its first fully connected layer, fc6, is a 7x7 convolution to 4096 channels.
-
-    Attributes
-    ----------
-    channels : tuple of int
-        Channels of c1 to c4: 128, 256, 512 and 4096.
-    stages : dict of str to HybridBlock
-        One entry, "features".
-    """
-
-    # Positions of pool2, pool3 and pool4 in ``features``; c4 is the end.
-    _POOLS = (9, 16, 23)
-
-    def __init__(self, features: nn.HybridSequential):
-        self.stages = {"features": features}
-        self.channels = (128, 256, 512, 4096)
-
-    def __call__(self, x) -> Tuple:
-        """Run the encoder on images, (N, 3, H, W) NDArray or Symbol."""
         maps = []
-        for i, layer in enumerate(self.stages["features"]):
-            x = layer(x)
-            if i in self._POOLS:
-                maps.append(x)
-        c1, c2, c3 = maps
-        return c1, c2, c3, x
+        for segment in self.segments:
+            for block in segment:
+                x = block(x)
+            maps.append(x)
+        return self.ends_of(maps)
+
+    def ends_of(self, maps: Sequence) -> Tuple:
+        """Return c1 to c4, of the outputs of all segments."""
+        return tuple(maps[end] for end in self._ends)
 
 
-def resnet101(norm_layer: NormLayer) -> ResNetEncoder:
+def resnet101(norm_layer: NormLayer) -> Encoder:
     """ResNet101 with the stride on the 3x3 convolution (GluonCV's ``resnet101_v1b``).  P §2.4, released code."""
     network = resnet101_v1b(pretrained=False, norm_layer=norm_layer)
     names = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
-    return ResNetEncoder({name: getattr(network, name) for name in names}, (256, 512, 1024, 2048))
+    return _residual({name: getattr(network, name) for name in names}, (256, 512, 1024, 2048))
 
 
-def vgg16_fc6(norm_layer: NormLayer) -> VGGEncoder:
-    """VGG16 up to fc6, the dense layer reshaped to a convolution.  Released code."""
+def vgg16_fc6(norm_layer: NormLayer) -> Encoder:
+    """VGG16, without batch norm, up to fc6: the dense layer reshaped to a 7x7 convolution.  Released code."""
     features = nn.HybridSequential()
+    segments: List[List[HybridBlock]] = [[]]
     for layer in vgg16(pretrained=False).features:
         if isinstance(layer, nn.Dense):
             break
         features.add(layer)
-    features.add(nn.Conv2D(4096, kernel_size=7, padding=3, in_channels=512, activation="relu"))
-    return VGGEncoder(features)
+        segments[-1].append(layer)
+        if isinstance(layer, nn.MaxPool2D):
+            segments.append([])
+    fc6 = nn.Conv2D(4096, kernel_size=7, padding=3, in_channels=512, activation="relu")
+    features.add(fc6)
+    segments[-1].append(fc6)
+    return Encoder({"features": features}, segments, (1, 2, 3, 5), (128, 256, 512, 4096))
 
 
-def small(norm_layer: NormLayer) -> ResNetEncoder:
+def small(norm_layer: NormLayer) -> Encoder:
     """Build the mini world's encoder: the shape of ResNet18 with 32, 64, 96 and 128 channels.  Ours."""
     channels = (32, 64, 96, 128)
     stages: Dict[str, HybridBlock] = {
@@ -100,7 +95,16 @@ def small(norm_layer: NormLayer) -> ResNetEncoder:
     for index, width in enumerate(channels, start=1):
         stages[f"layer{index}"] = _basic_stage(previous, width, 1 if index == 1 else 2, norm_layer)
         previous = width
-    return ResNetEncoder(stages, channels)
+    return _residual(stages, channels)
+
+
+def _residual(stages: Dict[str, HybridBlock], channels: Tuple[int, int, int, int]) -> Encoder:
+    stem = [stages[name] for name in ("conv1", "bn1", "relu", "maxpool")]
+    third = list(stages["layer3"])  # most of the blocks of ResNet101
+    pieces = [third[i : i + _BLOCKS] for i in range(0, len(third), _BLOCKS)]
+    segments = [stem, [stages["layer1"]], [stages["layer2"]], *pieces, [stages["layer4"]]]
+    last = len(segments) - 1
+    return Encoder(stages, segments, (1, 2, last - 1, last), channels)
 
 
 def _basic_stage(in_channels: int, channels: int, strides: int, norm_layer: NormLayer) -> nn.HybridSequential:

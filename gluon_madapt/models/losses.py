@@ -1,15 +1,11 @@
 """The losses (P Eq. 1 to 3), and the passes through the segmenter that training compiles."""
 
-from contextlib import nullcontext
-from functools import partial
-
 from mxnet.gluon.parameter import ParameterDict
 
 from gluon_madapt.labels import IGNORE
 from gluon_madapt.models.bilinear import resize_channels_last
 from gluon_madapt.models.discriminator import Discriminator
-from gluon_madapt.models.running_statistics import held_statistics
-from gluon_madapt.models.segmenter import Segmenter, View
+from gluon_madapt.models.segmenter import View
 
 
 def segmentation_loss(F, logits, labels, images):
@@ -48,29 +44,28 @@ def target_likelihood_loss(F, logits):
     return F.mean(F.Activation(logits, act_type="softrelu"))
 
 
-class SupervisedPass(View):
-    """Labelled images to (segmentation loss (1,), feature, mid-level map).
+class TrainingPass(View):
+    """A pass that teaches F: images, and what else it takes, through the encoder to what is learnt from its maps."""
 
-    Parameters
-    ----------
-    segmenter : Segmenter
-        The network.
-    moves_statistics : bool
-        Whether the pass moves the running statistics of batch norm.
-    """
+    def hybrid_forward(self, F, images, *labels):
+        """Compute the pass from ``images``, (N, 3, H, W)."""
+        return self.after_encoder(F, self.network.encode(images), images, *labels)
 
-    def __init__(self, segmenter: Segmenter, moves_statistics: bool = True):
-        super().__init__(segmenter)
-        self._statistics = nullcontext if moves_statistics else partial(held_statistics, segmenter)
+    def after_encoder(self, F, maps, images, *labels):
+        """Compute the pass from the maps of the encoder, (c1, c2, c3, c4); ``images`` are for their size alone."""
+        raise NotImplementedError
 
-    def hybrid_forward(self, F, images, labels):
-        """Compute the loss of ``images`` (N, 3, H, W) against ``labels`` (N, H, W), float32 train ids."""
-        with self._statistics():
-            feature, mid = self.network.extract_features(images)
+
+class SupervisedPass(TrainingPass):
+    """Labelled images to (segmentation loss (1,), feature, mid-level map)."""
+
+    def after_encoder(self, F, maps, images, labels):
+        """Compute the loss against ``labels``, (N, H, W), float32 train ids."""
+        feature, mid = self.network.decode(maps)
         return segmentation_loss(F, self.network.classifier(feature), labels, images), feature, mid
 
 
-class FeaturePass(View):
+class FeaturePass(TrainingPass):
     """Images to (feature, mid-level map): all that training needs of the target."""
 
     def collect_params(self, select=None):
@@ -81,9 +76,9 @@ class FeaturePass(View):
                 params.update(child.collect_params(select))
         return params
 
-    def hybrid_forward(self, F, images):
-        """Extract the features of ``images``, (N, 3, H, W)."""
-        return self.network.extract_features(images)
+    def after_encoder(self, F, maps, images):
+        """Extract the features."""
+        return self.network.decode(maps)
 
 
 class DomainLoss(View):
@@ -136,27 +131,14 @@ def _negative_target_likelihood_loss(F, logits):
     return -target_likelihood_loss(F, logits)
 
 
-class JointPass(View):
+class JointPass(TrainingPass):
     """Source and target in one pass, so that batch norm sees both.  Ours, for inputs of one size.
 
-    Parameters
-    ----------
-    segmenter : Segmenter
-        The network.
-    batch_size : int
-        Images of either domain: the first half of the batch is the source.
+    The first half of the images is the source.
     """
 
-    def __init__(self, segmenter: Segmenter, batch_size: int):
-        super().__init__(segmenter)
-        self._batch_size = batch_size
-
-    def hybrid_forward(self, F, images, labels):
+    def after_encoder(self, F, maps, images, labels):
         """Return the loss of the source half, then feature and mid-level map of the source and those of the target."""
-        feature, mid = self.network.extract_features(images)
-        source = {"axis": 0, "begin": 0, "end": self._batch_size}
-        target = {"axis": 0, "begin": self._batch_size, "end": None}
-        feature_s, mid_s = F.slice_axis(feature, **source), F.slice_axis(mid, **source)
-        logits = self.network.classifier(feature_s)
-        loss = segmentation_loss(F, logits, labels, images)
-        return loss, feature_s, mid_s, F.slice_axis(feature, **target), F.slice_axis(mid, **target)
+        features, mids = (F.split(both, num_outputs=2, axis=0) for both in self.network.decode(maps))
+        loss = segmentation_loss(F, self.network.classifier(features[0]), labels, images)
+        return loss, features[0], mids[0], features[1], mids[1]

@@ -39,6 +39,8 @@ class Segmenter(HybridBlock):
         The same network with the logits left at (N, L, H/4, W/4).
     mid_channels : int
         Channels C of the mid-level map.
+    encode : Encoder
+        Images to the maps (c1, c2, c3, c4) at 1/4, 1/8, 1/16 and 1/32 of their size.
 
     Raises
     ------
@@ -54,10 +56,10 @@ class Segmenter(HybridBlock):
         self.num_classes = num_classes
         with self.name_scope():
             norm_layer = _synchronized_norm(synchronized) if synchronized > 1 else nn.BatchNorm
-            self._encoder = ENCODERS[encoder](norm_layer)
-            for name, stage in self._encoder.stages.items():
+            self.encode = ENCODERS[encoder](norm_layer)
+            for name, stage in self.encode.stages.items():
                 setattr(self, name, stage)
-            c1, c2, c3, c4 = self._encoder.channels
+            c1, c2, c3, c4 = self.encode.channels
             self.mid_channels = c3
             self.merge1 = FusionBlock(c4, c3, RATES[0], norm_layer)
             self.merge2 = FusionBlock(FEATURE_CHANNELS, c2, RATES[1], norm_layer)
@@ -71,7 +73,11 @@ class Segmenter(HybridBlock):
 
     def extract_features(self, images):
         """Return F(X) and F_l(X) of images, NDArray or Symbol, without classifying them."""
-        c1, c2, c3, c4 = self._encoder(images)
+        return self.decode(self.encode(images))
+
+    def decode(self, maps):
+        """Return F(X) and F_l(X) of the encoder's maps, (c1, c2, c3, c4)."""
+        c1, c2, c3, c4 = maps
         fused = self.merge3(self.merge2(self.merge1(c4, c3), c2), c1)
         return self.final(fused), c3
 

@@ -12,7 +12,7 @@ def sized_scores(net, images: mx.sym.Symbol) -> Tuple[mx.sym.Symbol, mx.sym.Symb
 
     The operators have a counterpart in ONNX, and are known to what MXNet converts graphs with.
     """
-    maps = net._encoder(images)
+    maps = net.encode(images)
     fused = maps[-1]
     for block, lower in zip((net.merge1, net.merge2, net.merge3), maps[-2::-1]):
         fused = resized(block.adapt1(fused), _size_of(lower)) + block.adapt2(lower)

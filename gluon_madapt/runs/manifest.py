@@ -10,6 +10,9 @@ from gluon_madapt.data.fingerprints import difference, is_same
 from gluon_madapt.files.json_files import read_json, read_settings, write_json, write_text
 from gluon_madapt.run_layout import CHECKPOINT, CONFIG, INPUTS
 
+# Settings that change how a stage is computed and not what: it goes on under others.
+_WITHOUT_EFFECT = ("recompute",)
+
 
 def write_manifest(folder: Path, experiment: Experiment, inputs: Dict[str, str]) -> None:
     """Write the resolved config and the inputs of a stage to its folder."""
@@ -71,7 +74,8 @@ def _differences(key: str, before: Any, now: Any, stated: Any) -> List[str]:
     if isinstance(before, dict) and isinstance(now, dict):
         stated = stated or {}
         known = [name for name in now if name in before or name in stated]
-        names = known + [name for name in before if name not in now]
+        names = [*known, *(name for name in before if name not in now)]
+        names = [name for name in names if name not in _WITHOUT_EFFECT]
         lines = [_differences(f"{key}.{name}", before.get(name), now.get(name), stated.get(name)) for name in names]
         return list(itertools.chain.from_iterable(lines))
     return [] if before == now else [_change(key, before, now)]

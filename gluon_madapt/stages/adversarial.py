@@ -5,7 +5,6 @@ the discriminators; D1 looks at F(X), D2 at the mid-level map F_l(X).
 """
 
 import logging
-from functools import partial
 from typing import Dict, NamedTuple, Optional, Sequence, Tuple
 
 from mxnet import autograd, nd
@@ -23,6 +22,7 @@ from gluon_madapt.models.losses import (
     SupervisedPass,
     TargetTerm,
 )
+from gluon_madapt.models.training_graph import TrainingGraph
 from gluon_madapt.runs.datasets import halvings_of
 from gluon_madapt.runs.input_checks import check_inputs
 from gluon_madapt.runs.labelled_pixels import patience
@@ -155,20 +155,20 @@ class AdversarialStep:
         if settings.accumulate > 1:
             self._distributed.add_up_gradients(*discriminators.values())
 
-        joint = JointPass(net, self._distributed.images_per_part(settings)) if settings.joint_pass else None
-        self._passes = partial(self._one_pass, joint) if joint else self._two_passes
-        self._supervised = SupervisedPass(net, moves_statistics=settings.statistics == "both")
-        self._features = FeaturePass(net)
+        self._joint = TrainingGraph(JointPass(net), settings.recompute)
+        moves_too = settings.statistics == "both"
+        self._supervised = TrainingGraph(SupervisedPass(net), settings.recompute, moves_too)
+        features = FeaturePass(net)
+        self._features = TrainingGraph(features, settings.recompute, in_turn_with=self._supervised)
         named = discriminators.items()
         self._domain_losses = DomainLosses(discriminators)
         self._target_terms = {name: TargetTerm(D, settings.objective) for name, D in named}
         minimax = settings.objective == "minimax"
         self._source_terms = {name: SourceTerm(D) for name, D in named} if minimax else {}
-        terms = (*self._target_terms.values(), *self._source_terms.values())
-        for view in filter(None, (joint, self._supervised, self._features, *terms)):
+        for view in (*self._target_terms.values(), *self._source_terms.values()):
             view.hybridize(static_alloc=True, static_shape=True)
-        self._share = GradientShare(self._features.collect_params().values())
-        self._is_measurable = bool(discriminators) and not (joint or minimax)
+        self._share = GradientShare(features.collect_params().values())
+        self._is_measurable = bool(discriminators) and not (settings.joint_pass or minimax)
 
     @property
     def measured(self) -> Losses:
@@ -203,44 +203,41 @@ class AdversarialStep:
 
     def _differentiate(self, source: Part, target: Part) -> Losses:
         """Add the gradients of all losses on a part to those of the networks; return its share of the losses."""
-        segmentation, terms, source_maps, target_maps = self._passes(source, target)
+        passes = self._one_pass if self._settings.joint_pass else self._two_passes
+        segmentation, terms, source_maps, target_maps = passes(source, target)
         losses = {"segmentation": source.weight * segmentation}
         losses.update({f"adversarial_{name}": target.share * term for name, term in terms.items()})
         losses.update(self._domain_losses.differentiate(source_maps, target_maps, target.share))
         return losses
 
     def _two_passes(self, source: Part, target: Part) -> _Passes:
-        # Each pass is differentiated before the next begins: one graph over both would need inputs of one size.
-        with autograd.record():
-            segmentation, feature, mid = self._supervised(source.images, source.labels)
-        source_maps = Maps(feature, mid)
+        # One graph over both would need inputs of one size.  The second takes the memory of the first, and so what is
+        # still needed of the first is copied.
+        segmentation, *maps = (out.copy() for out in self._supervised(source.images, source.labels))
+        source_maps = Maps(*maps)
         terms, gradients = self._adversarial_terms(self._source_terms, source_maps, source.share)
         weight = self._settings.lambda_seg * source.weight
-        autograd.backward([segmentation, *source_maps], [_filled(segmentation, weight), *gradients])
+        self._supervised.backward(_filled(segmentation, weight), *gradients)
         self._share.after_source(source.images.context)
-        with autograd.record():
-            target_maps = Maps(*self._features(target.images))
+        target_maps = Maps(*self._features(target.images))
         target_terms, gradients = self._adversarial_terms(self._target_terms, target_maps, target.share)
-        autograd.backward(list(target_maps), list(gradients))
+        self._features.backward(*gradients)
         self._share.after_target(target.images.context)
         return _Passes(segmentation, _sum(terms, target_terms), source_maps, target_maps)
 
-    def _one_pass(self, joint: JointPass, source: Part, target: Part) -> _Passes:
+    def _one_pass(self, source: Part, target: Part) -> _Passes:
         if source.images.shape != target.images.shape:
             raise UserError(
                 "adversarial.joint_pass needs source and target inputs of one size: these are "
                 f"{_wh(source.images)} and {_wh(target.images)}: "
                 "set joint_pass to false, or give source_input and target_input one size"
             )
-        with autograd.record():
-            images = nd.concat(source.images, target.images, dim=0)
-            segmentation, *maps = joint(images, source.labels)
+        segmentation, *maps = self._joint(nd.concat(source.images, target.images, dim=0), source.labels)
         source_maps, target_maps = Maps(*maps[:2]), Maps(*maps[2:])
         terms, gradients = self._adversarial_terms(self._source_terms, source_maps, source.share)
         target_terms, target_gradients = self._adversarial_terms(self._target_terms, target_maps, target.share)
         weight = self._settings.lambda_seg * source.weight
-        heads = [_filled(segmentation, weight), *gradients, *target_gradients]
-        autograd.backward([segmentation, *source_maps, *target_maps], heads)
+        self._joint.backward(_filled(segmentation, weight), *gradients, *target_gradients)
         return _Passes(segmentation, _sum(terms, target_terms), source_maps, target_maps)
 
     def _adversarial_terms(self, views: Dict, maps: Maps, share: float) -> Tuple[Losses, Maps]:

@@ -2,13 +2,14 @@
 
 from typing import Dict, Optional, Sequence, Union
 
-from mxnet import autograd
+from mxnet import nd
 
 from gluon_madapt.config import Retrain, Source
 from gluon_madapt.data import Dataset, Loader
 from gluon_madapt.evaluation.protocol import scored_along_the_way_on, scorer_along_the_way
 from gluon_madapt.models import Segmenter
 from gluon_madapt.models.losses import SupervisedPass
+from gluon_madapt.models.training_graph import TrainingGraph
 from gluon_madapt.runs.labelled_pixels import patience
 from gluon_madapt.runs.run import Run
 from gluon_madapt.runs.trained import loop_arguments
@@ -75,8 +76,7 @@ class SupervisedStep:
 
     def __init__(self, net: Segmenter, settings: Union[Source, Retrain], distributed: Optional[Distributed] = None):
         self._distributed = distributed or Distributed()
-        self._supervised = SupervisedPass(net)
-        self._supervised.hybridize(static_alloc=True, static_shape=True)
+        self._supervised = TrainingGraph(SupervisedPass(net), settings.recompute)
         self.trainers = {"segmenter": segmenter_trainer(net, settings)}
         if settings.accumulate > 1:
             self._distributed.add_up_gradients(net)
@@ -90,8 +90,6 @@ class SupervisedStep:
         return sum_of_losses(losses)
 
     def _differentiate(self, part: Part) -> Losses:
-        with autograd.record():
-            loss, _, _ = self._supervised(part.images, part.labels)
-            weighted = part.weight * loss
-        weighted.backward()
-        return {"segmentation": weighted}
+        loss, _, _ = self._supervised(part.images, part.labels)
+        self._supervised.backward(nd.ones_like(loss) * part.weight, None, None)
+        return {"segmentation": part.weight * loss}

@@ -98,7 +98,7 @@ def load_imagenet(net: Segmenter, path: Path) -> None:
 
 
 def _encoder_parameters(net: Segmenter) -> Dict[str, Parameter]:
-    stages = tuple(f"{name}." for name in net._encoder.stages)
+    stages = tuple(f"{name}." for name in net.encode.stages)
     return {key: param for key, param in net._collect_params_with_prefix().items() if key.startswith(stages)}
 
 

@@ -111,7 +111,7 @@ def test_weights_that_fit_are_fine(world, tmp_path):
     net = Segmenter("resnet101", 19)
     net.initialize()
     net(mx.nd.zeros((1, 3, 64, 64)))
-    stages = tuple(f"{name}." for name in net._encoder.stages)
+    stages = tuple(f"{name}." for name in net.encode.stages)
     encoder = {key: value for key, value in parameter_values(net).items() if key.startswith(stages)}
     write_arrays(tmp_path / "encoder.params", encoder)
     by_name = found(world, f"model={{encoder: resnet101, weights: '{tmp_path}/encoder.params'}}")

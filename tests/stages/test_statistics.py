@@ -32,6 +32,24 @@ def test_parameters_are_the_same_whosever_statistics_are_kept(objective, divisio
         assert differing == {key for key in one if key.endswith(RUNNING)}
 
 
+@pytest.mark.parametrize("division", DIVISIONS)
+@pytest.mark.parametrize(
+    "overrides", [(), ("statistics=target",), ("objective=minimax",), ("joint_pass=true",)], ids=", ".join
+)
+def test_all_is_the_same_where_activations_are_computed_twice(overrides, division):
+    overrides = [f"adversarial.{one}" for one in overrides]
+    kept, twice = (
+        Training(*DIVISIONS[division], f"adversarial.recompute={recompute}", *overrides)(measure=True)
+        for recompute in ("false", "true")
+    )
+    assert {k: v.asscalar() for k, v in kept.step.measured.items()} == {
+        k: v.asscalar() for k, v in twice.step.measured.items()
+    }
+    for context in kept.run.contexts:
+        one, other = kept.values(context), twice.values(context)
+        assert [key for key in one if not np.array_equal(one[key], other[key])] == []
+
+
 class Twin:
     """Running statistics by their definition: exponential means over the target's passes alone, in NumPy."""
 

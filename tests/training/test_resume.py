@@ -35,8 +35,9 @@ def finished(tiny_world, tmp_path_factory):
     return folder, experiment
 
 
+@pytest.mark.parametrize("then", ["as before", "with activations computed twice"])
 @pytest.mark.parametrize("stage", sorted(STAGES))
-def test_continuing_from_a_checkpoint_ends_bitwise_the_same(finished, stage, tmp_path):
+def test_continuing_from_a_checkpoint_ends_bitwise_the_same(finished, stage, then, tiny_world, tmp_path):
     folder, experiment = finished
     for before in ("source", "adversarial", "proxies"):
         if before != stage:
@@ -45,6 +46,8 @@ def test_continuing_from_a_checkpoint_ends_bitwise_the_same(finished, stage, tmp
         STAGES[stage](Run(experiment, tmp_path))
     path = tmp_path / stage / "checkpoint.npz"
     assert read_checkpoint(path).meta["iteration"] == 2
+    if then != "as before":
+        experiment = small_experiment(tiny_world, *(f"{name}.recompute=true" for name in STAGES), iterations=5)
     STAGES[stage](Run(experiment, tmp_path))
     assert_same(path, folder / stage / "checkpoint.npz")
     assert iterations_logged(tmp_path / stage) == [1, 2, 3, 4, 5]

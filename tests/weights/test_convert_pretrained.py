@@ -80,7 +80,7 @@ def converted(request, tmp_path_factory):
 def test_a_converted_encoder_computes_what_torchvisions_does(converted):
     encoder, _, net = converted
     golden = np.load(GOLDEN / f"torchvision_{encoder}.npz")
-    maps = net._encoder(nd.array(golden_image(149, 107)))
+    maps = net.encode(nd.array(golden_image(149, 107)))
     for name, value in zip(("c1", "c2", "c3", "c4"), maps):
         if name in golden:
             assert_close(value.asnumpy()[SAMPLE], golden[name])
@@ -89,7 +89,7 @@ def test_a_converted_encoder_computes_what_torchvisions_does(converted):
 @only_vgg16
 def test_fc6_as_a_convolution_sees_at_its_centre_what_the_dense_layer_sees(converted):
     _, _, net = converted
-    c4 = net._encoder(nd.array(golden_image(224, 224)))[3].asnumpy()
+    c4 = net.encode(nd.array(golden_image(224, 224)))[3].asnumpy()
     assert c4.shape == (1, 4096, 7, 7)
     assert_close(c4[:, :, 3, 3], np.load(GOLDEN / "torchvision_vgg16.npz")["fc6"])
 
@@ -292,10 +292,10 @@ def test_a_real_file_of_torchvision(tmp_path, encoder, form):
     load_imagenet(net, out)
     with torch.no_grad():
         expected = outputs(encoder, network)
-    maps = net._encoder(nd.array(golden_image(149, 107)))
+    maps = net.encode(nd.array(golden_image(149, 107)))
     found = {f"c{i}": value.asnumpy()[SAMPLE] for i, value in enumerate(maps, start=1)}
     if encoder == "vgg16":
-        found["fc6"] = net._encoder(nd.array(golden_image(224, 224)))[3].asnumpy()[:, :, 3, 3]
+        found["fc6"] = net.encode(nd.array(golden_image(224, 224)))[3].asnumpy()[:, :, 3, 3]
     for name, value in expected.items():
         difference = np.abs(found[name] - value).max()
         print(f"{encoder} {name}: largest difference {difference:.2e}, largest value {np.abs(value).max():.2f}")

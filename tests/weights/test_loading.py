@@ -108,7 +108,7 @@ def test_resnet101_computes_what_gluoncvs_does(tmp_path, reference, expected, ne
     image = nd.random.normal(shape=(1, 3, 64, 96))
     x = reference.maxpool(reference.relu(reference.bn1(reference.conv1(image))))
     c4 = reference.layer4(reference.layer3(reference.layer2(reference.layer1(x))))
-    np.testing.assert_array_equal(net._encoder(image)[3].asnumpy(), c4.asnumpy())
+    np.testing.assert_array_equal(net.encode(image)[3].asnumpy(), c4.asnumpy())
 
 
 @pytest.mark.parametrize("left_out", [(), HEAD])
