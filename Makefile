@@ -8,7 +8,7 @@ help:
 	@echo "make test      the tests, but for the slow ones, and the style checks"
 	@echo "make test-fast what needs no training, in a minute: while working"
 	@echo "make test-all  all tests"
-	@echo "make bench     speed and memory against PyTorch (half an hour); writes docs/results/speed.md"
+	@echo "make bench     speed and memory against PyTorch (an hour); writes docs/results/speed.md"
 	@echo "make setup     the environment alone (.venv)"
 
 setup:

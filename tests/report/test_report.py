@@ -19,7 +19,7 @@ from gluon_madapt.report.page import report_of_folder
 from gluon_madapt.report.scored import scores_in
 from gluon_madapt.stages import Run, train_source
 
-TABLES = ROOT / "docs" / "results" / "mini-tables" / "version-1"
+TABLES = ROOT / "docs" / "results" / "mini-tables" / "world-1"
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,11 @@ def reported(scored_run, tmp_path_factory):
     shutil.copytree(scored_run, folder)
     (folder / "tables").mkdir()
     for number in (2, 3):
-        shutil.copy(TABLES / f"table-{number}.json", folder / "tables")
+        table = json.loads((TABLES / f"table-{number}.json").read_text())
+        table["rows"] = [row for row in table["rows"] if "AdaBN" not in row["row"]]
+        for row in table["rows"]:
+            row.pop("gains")  # as older versions wrote it
+        (folder / "tables" / f"table-{number}.json").write_text(json.dumps(table))
     return folder, page_of(report_of_folder(folder))
 
 
@@ -88,10 +92,9 @@ def test_every_picture_is_a_file_too(reported):
 
 
 def test_tables_of_another_experiment_show_their_gains_and_the_paper_for_the_order(reported):
-    _, page = reported
+    folder, page = reported
     assert "Table 2: SYNTHIA to Cityscapes" in page.words
-    table = json.loads((TABLES / "table-3.json").read_text())
-    assert "gains" not in table["rows"][0], "as older versions wrote it"
+    table = json.loads((folder / "tables" / "table-3.json").read_text())
     beyond = page.words.index("Beyond the paper")
     before = {result["seed"]: result["scores"]["miou"] for result in table["rows"][0]["results"]}
     for row in table["rows"]:
