@@ -32,7 +32,7 @@ def main():
         retraining = run.loader(
             "target", "retrain", run.experiment.retrain.input, run.experiment.retrain, labelled=True
         )
-        train_supervised("retrain", run, new_segmenter(run), run.experiment.retrain, retraining, {})
+        train_supervised("retrain", run, new_segmenter(run), run.experiment.retrain, retraining, retraining.dataset, {})
         stages = ("source", "adversarial", "retrain")
         shares = {one: share_waiting(read_log(root / "run" / one / "log.jsonl")) for one in stages}
         source = run.loader("source", "source", run.experiment.source.input, run.experiment.source, labelled=True)
