@@ -26,9 +26,9 @@ from gluon_madapt.labels import IGNORE
 Losses = Dict[str, nd.NDArray]
 
 # What is summed over workers in an iteration, beside gradients: labelled pixels, requests to stop and replaced samples;
-# and the losses, with room for more than any stage has.
-_COUNTS, _LOSSES = "counts", "losses"
-_LENGTHS = {_COUNTS: 3, _LOSSES: 16}
+# the losses, with room for more than any stage has; and, before it, how many workers have no batch for it.
+_COUNTS, _LOSSES, _FAILURES = "counts", "losses", "failures"
+_LENGTHS = {_COUNTS: 3, _LOSSES: 16, _FAILURES: 1}
 
 
 class Part(NamedTuple):
@@ -190,6 +190,12 @@ class Distributed:
     def labelled(self) -> int:
         """How many labelled pixels the current iteration has, over all workers."""
         return self._labelled if self._totals is None else int(self._totals[0].asscalar())
+
+    def any_fails(self, this_one: bool) -> bool:
+        """Tell whether any worker has said that it cannot do the next iteration; all ask before each."""
+        if not self._dist_store:
+            return this_one
+        return bool(self._all_reduce(_FAILURES, [float(this_one)]).asscalar())
 
     def count_replaced(self, samples: int) -> None:
         """Count broken samples of this worker that were replaced."""

@@ -5,7 +5,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Iterator, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, NoReturn, Optional, Sequence, Tuple
 
 from mxnet.gluon import HybridBlock, Trainer
 
@@ -141,24 +141,32 @@ class Loop:
     def over(self, batches: Iterable[Sequence]) -> Iterator[Tuple[int, Sequence]]:
         """Yield the iterations that are left, each with its batches: a sequence of them, or a sequence of sequences.
 
-        When there is no next batch, for want of a file, say, the state is saved before the error is raised.
+        When a worker has no next batch, for want of a file, say, all workers save the state before the error is raised.
         """
         source = iter(batches)
         for iteration in self._iterations():
             began = time.perf_counter()
+            error: Optional[UserError] = None
             try:
                 batch = next(source)
-            except UserError:
-                alone = self._distributed.world_size == 1  # other workers would wait for this one's next batch
-                if alone and iteration > self._saved:
-                    self._save(iteration)
-                    _log.warning("%s: saved after iteration %d", self._stage, iteration)
-                raise
+            except UserError as caught:
+                error = caught
             self._meters.waited += time.perf_counter() - began
+            if self._distributed.any_fails(error is not None):
+                self._stop_before(iteration, error)
             parts = list(every_batch(batch))
             self._current, self._names = iteration + 1, tuple(name for part in parts for name in part.names)
             self._samples.count_replaced([name for part in parts for name in part.replaced])
             yield iteration, batch
+
+    def _stop_before(self, iteration: int, error: Optional[UserError]) -> NoReturn:
+        """Save what was learnt so far, and raise this worker's error, or that another one has its own."""
+        if iteration > self._saved:
+            self._save(iteration)
+            if self._distributed.is_main:
+                _log.warning("%s: saved after iteration %d", self._stage, iteration)
+        self._distributed.wait_for_all()  # as where a signal stops all
+        raise error or UserError(f"{self._stage}: another worker has no next batch, and says why")
 
     def _iterations(self) -> Iterator[int]:
         if self.finished:

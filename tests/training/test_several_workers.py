@@ -95,9 +95,14 @@ def test_one_worker_alone_does_not_go_on_with_what_two_began(both, tiny_world):
 
 
 @pytest.fixture
-def endless(tiny_world, tmp_path):
+def own_world(tiny_world, tmp_path):
+    return shutil.copytree(tiny_world, tmp_path / "world")
+
+
+@pytest.fixture
+def endless(own_world, tmp_path):
     """A training by two workers that goes on until it is stopped, and is at work."""
-    words = launched(command("source", tmp_path, settings(tiny_world, 100000, batch_size=2)))
+    words = launched(command("source", tmp_path, settings(own_world, 100000, batch_size=2)))
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
         log = tmp_path / "source" / "log.jsonl"
         while not (log.exists() and len(read_log(log)) > 6) and process.poll() is None:
@@ -129,6 +134,18 @@ def test_sigterm_has_all_workers_save_and_stop_after_the_same_iteration(endless,
     assert endless.returncode == 143, errors
     done = read_checkpoint(tmp_path / "source" / "checkpoint.npz").meta["iteration"]
     assert f"saved after iteration {done}" in errors
+
+
+@pytest.mark.slow
+def test_when_a_worker_cannot_read_a_file_all_save_what_came_after_the_last_checkpoint(endless, own_world, tmp_path):
+    image = sorted((own_world / "gta5" / "images").glob("*.png"))[0]
+    image.write_bytes(b"")
+    _, errors = endless.communicate(timeout=60)
+    assert endless.returncode == 2
+    assert f"error: {image}" in errors
+    done = read_checkpoint(tmp_path / "source" / "checkpoint.npz").meta["iteration"]
+    assert f"source: saved after iteration {done}" in errors
+    assert [entry["iteration"] for entry in read_log(tmp_path / "source" / "log.jsonl")] == list(range(1, done + 1))
 
 
 @pytest.mark.slow
@@ -166,12 +183,10 @@ def test_what_a_worker_has_to_say_is_shown(tiny_world, tmp_path):
 
 
 @pytest.mark.slow
-def test_broken_samples_are_counted_over_all_workers(tiny_world, tmp_path):
-    world = tmp_path / "world"
-    shutil.copytree(tiny_world, world)
-    for path in sorted((world / "gta5" / "images").glob("*.png"))[1:]:
+def test_broken_samples_are_counted_over_all_workers(own_world, tmp_path):
+    for path in sorted((own_world / "gta5" / "images").glob("*.png"))[1:]:
         path.write_bytes(b"")
-    overrides = [*settings(world, 6, batch_size=2), "data.on_error=skip"]
+    overrides = [*settings(own_world, 6, batch_size=2), "data.on_error=skip"]
     run(launched(command("source", tmp_path / "two", overrides)))
     run(command("source", tmp_path / "one", [*overrides, "source.batch_size=4"]))
     two, one = (json.loads((tmp_path / name / "source" / "metrics.json").read_text()) for name in ("two", "one"))
