@@ -21,10 +21,10 @@ from gluon_madapt.system.threads import cores
 
 _GIB = 2**30
 
-# Of a training on a CPU, by docs/results/speed.md: GiB whatever the batch, and GiB per megapixel that a device sees in
-# an iteration, source and target together.  On a GPU it is of that order; nobody has measured it there.  The small
-# encoder's are guessed.
-_MEMORY = {"resnet101": (1.2, 3.5), "vgg16": (2.7, 3.5), "small": (0.3, 0.5)}
+# Of a training on a CPU, by docs/results/speed.md: GiB whatever the batch, and GiB per megapixel that a device sees at
+# a time, with activations kept and computed twice.  On a GPU it is of that order; nobody has measured it there.  The
+# small encoder's are guessed.
+_MEMORY = {"resnet101": (1.0, 3.4, 1.5), "vgg16": (2.5, 2.9, 2.5), "small": (0.3, 0.5, 0.35)}
 # Parameters of the networks, in bytes of a checkpoint, with momentum.
 _CHECKPOINT_GIB = {"resnet101": 0.37, "vgg16": 0.95, "small": 0.02}
 # What stage 3 keeps of an image: scores of all classes for every sixteenth pixel, and a label map.
@@ -76,17 +76,10 @@ def examine_devices(run: Run) -> Iterator[Finding]:
             major, minor = cuda.compute_capability(context.device_id) or ("?", "?")
             yield Finding(OK, "device", f"{context}, compute capability {major}.{minor}")
     on_cpu = run.context.device_type == "cpu"
-    if on_cpu:
-        free, whose = _available_memory() / _GIB, "are available"
-    else:
-        free = min(mx.context.gpu_memory_info(context.device_id)[0] for context in run.contexts) / _GIB
-        whose = "are free on each GPU"
+    free, whose = free_memory(run), "are available" if on_cpu else "are free on each GPU"
     for stage in TRAININGS:
         settings = getattr(run.experiment, stage)
-        base, per_megapixel = _MEMORY[run.experiment.model.encoder]
-        images = settings.batch_size / number
-        needed = base + per_megapixel * images * sum(_megapixels(run, *one) for one in training_inputs(run, stage))
-        needed *= number if on_cpu else 1
+        needed = memory_of(run, stage) * (number if on_cpu else 1)
         text = f"{stage}: about {needed:.1f} GiB for a batch of {settings.batch_size}, and {free:.1f} GiB {whose}"
         if needed > free:
             hint = f"set {stage}.batch_size lower and {stage}.accumulate higher: the same images make an update"
@@ -95,6 +88,21 @@ def examine_devices(run: Run) -> Iterator[Finding]:
             yield Finding(ERROR, "memory", f"{text}: {hint}")
         else:
             yield Finding(OK if needed * _AMPLE < free else WARNING, "memory", text)
+
+
+def free_memory(run: Run) -> float:
+    """Return what a training may still take, in GiB: of this machine, or of that of its GPUs that has least."""
+    if run.context.device_type == "cpu":
+        return _available_memory() / _GIB
+    return min(mx.context.gpu_memory_info(context.device_id)[0] for context in run.contexts) / _GIB
+
+
+def memory_of(run: Run, stage: str) -> float:
+    """Estimate what a training takes on each of its devices, in GiB."""
+    settings = getattr(run.experiment, stage)
+    base, kept, recomputed = _MEMORY[run.experiment.model.encoder]
+    per_megapixel = recomputed if settings.recompute else kept
+    return base + per_megapixel * _at_a_time(run, stage) * settings.batch_size / len(run.contexts)
 
 
 def examine_disk(run: Run) -> Iterator[Finding]:
@@ -141,6 +149,12 @@ def training_inputs(run: Run, stage: str) -> Tuple[Tuple[Input, str], ...]:
     if stage == "adversarial":
         return (settings.source_input, "source"), (settings.target_input, "target")
     return ((settings.input, "source" if stage == "source" else "target"),)
+
+
+def _at_a_time(run: Run, stage: str) -> float:
+    """Return the megapixels of an image of a training, or of two where source and target are one pass."""
+    passes = [_megapixels(run, *one) for one in training_inputs(run, stage)]
+    return sum(passes) if stage == "adversarial" and run.experiment.adversarial.joint_pass else max(passes)
 
 
 def _megapixels(run: Run, settings: Input, which: str) -> float:

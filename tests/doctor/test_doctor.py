@@ -140,6 +140,11 @@ def test_discriminators_that_see_few_places_are_a_warning(world):
 def test_memory_and_disk_that_do_not_suffice(world, monkeypatch):
     by_name = found(world, "retrain.batch_size=60000", "retrain.input.crop=[640, 640]")
     assert "retrain.accumulate higher" in texts(by_name["memory"], ERROR)
+    assert "set retrain.recompute to true, which changes no result; or retrain.batch_size lower" in texts(
+        by_name["memory"], ERROR
+    )
+    twice = found(world, "retrain.batch_size=60000", "retrain.input.crop=[640, 640]", "retrain.recompute=true")
+    assert "recompute" not in texts(twice["memory"], ERROR)
     usage = machine.shutil.disk_usage(world)
     monkeypatch.setattr(machine.shutil, "disk_usage", lambda path: usage._replace(free=1000))
     assert "make room" in texts(found(world)["disk"], ERROR)
@@ -172,3 +177,16 @@ def test_the_tool_ends_with_1_on_an_error_and_0_on_warnings(world):
     done = run_tool(world, "data.val.root=nowhere")
     assert done.returncode == 1
     assert "error    data.val       nowhere: no such folder" in done.stdout
+
+
+def test_memory_is_that_of_the_larger_pass_and_less_where_activations_are_computed_twice(world):
+    def needed(*overrides):
+        inputs = ("source_input={size: [1280, 720]}", "target_input={size: [1024, 512]}", "batch_size=4", *overrides)
+        by_name = found(world, *(f"adversarial.{one}" for one in inputs), "model.encoder=resnet101")
+        (text,) = [one.text for one in by_name["memory"] if one.text.startswith("adversarial")]
+        return float(text.split()[2])
+
+    kept, twice = needed(), needed("recompute=true")
+    assert twice < 0.6 * kept
+    assert needed("target_input={size: [640, 320]}") == kept
+    assert needed("target_input={size: [1280, 720]}", "joint_pass=true") > 1.5 * kept
