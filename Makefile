@@ -1,7 +1,7 @@
 # make demo: the mini world through all four stages; make test: the tests.  Both set up what they need in .venv.
 PYTHON_ENV := .venv/bin/python
 
-.PHONY: help setup demo test test-fast test-all lint bench
+.PHONY: help setup demo test test-fast test-all test-gpu check-gpu lint bench
 
 help:
 	@echo "make demo      train and adapt on the mini world (7 minutes on two cores)"
@@ -9,6 +9,7 @@ help:
 	@echo "make test-fast what needs no training, in a minute: while working"
 	@echo "make test-all  all tests"
 	@echo "make bench     speed and memory against PyTorch (an hour); writes docs/results/speed.md"
+	@echo "make check-gpu prove that a GPU computes and trains as the CPU does (ten minutes); make test-gpu: the tests of that"
 	@echo "make setup     the environment alone (.venv)"
 
 setup:
@@ -27,7 +28,13 @@ test-fast: setup
 	@OMP_NUM_THREADS=1 $(PYTHON_ENV) -m pytest -n 2 --dist loadfile -q $(FAST)
 
 test-all: setup lint
-	@HYPOTHESIS_PROFILE=other OMP_NUM_THREADS=1 $(PYTHON_ENV) -m pytest -n 2 --dist loadfile -q -m ""
+	@HYPOTHESIS_PROFILE=other OMP_NUM_THREADS=1 $(PYTHON_ENV) -m pytest -n 2 --dist loadfile -q -m "not gpu"
+
+test-gpu: setup
+	@$(PYTHON_ENV) -m pytest -q -m gpu
+
+check-gpu: setup
+	@$(PYTHON_ENV) tools/check_gpu.py
 
 lint: setup
 	@$(PYTHON_ENV) -m ruff check .

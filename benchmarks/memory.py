@@ -11,24 +11,22 @@ import resource
 from pathlib import Path
 
 import numpy as np
-from measuring import random_images, random_labels, report
+from measuring import random_images, report
 from mxnet import nd
 
 from gluon_madapt.config import load_experiment
 from gluon_madapt.evaluation import predict_labels
 from gluon_madapt.models import halvings
 from gluon_madapt.proxy_maps.network_pass import Networks
+from gluon_madapt.reproduction.iterations import training_iteration
 from gluon_madapt.run_layout import TRAININGS
 from gluon_madapt.runs.networks import new_discriminators, new_segmenter
 from gluon_madapt.stages import Run
-from gluon_madapt.stages.adversarial import AdversarialStep
-from gluon_madapt.stages.supervised import SupervisedStep
-from gluon_madapt.training.distributed import Part
 
 CONFIG = Path(__file__).resolve().parent.parent / "configs" / "base.yaml"
 STAGES = ("source", "adversarial", "proxies", "retrain", "evaluation", "multi-scale")
-# Of an image as it lies on disk, and as the stages see it: (height, width).
-FULL, SOURCE, TARGET, CROP = (1024, 2048), (720, 1280), (512, 1024), (640, 640)
+# Of an image as it lies on disk, and as stage 3 sees it: (height, width).
+FULL, TARGET = (1024, 2048), (512, 1024)
 
 
 def main():
@@ -47,22 +45,14 @@ def main():
 
 
 def work(run, stage, batch_size):
+    if stage in TRAININGS:
+        iteration = training_iteration(run, stage, batch_size)
+        for _ in range(2):
+            iteration()
+            nd.waitall()
+        return
     net = new_segmenter(run)
-    if stage in ("source", "retrain"):
-        settings = getattr(run.experiment, stage)
-        step = SupervisedStep(net, settings)
-        part = labelled(batch_size, SOURCE if stage == "source" else CROP)
-        for _ in range(2):
-            step([part], settings.learning_rate)
-            nd.waitall()
-    elif stage == "adversarial":
-        settings = run.experiment.adversarial
-        step = AdversarialStep(net, new_discriminators(run, halvings(2), net.mid_channels), settings)
-        parts = [(labelled(batch_size, SOURCE), Part(nd.array(random_images(batch_size, *TARGET))))]
-        for _ in range(2):
-            step(parts)
-            nd.waitall()
-    elif stage == "proxies":
+    if stage == "proxies":
         networks = Networks(run, net, new_discriminators(run, halvings(2), net.mid_channels))
         for image in random_images(2, *TARGET):
             networks.maps(image, FULL)
@@ -75,10 +65,6 @@ def work(run, stage, batch_size):
         else:
             net.hybridize()
             predict_labels(net, image, run.context, None, evaluation.scales, mirror=True)
-
-
-def labelled(number, size):
-    return Part(nd.array(random_images(number, *size)), nd.array(random_labels(number, *size)))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ LAYERS = (
     ("prediction", "export", "doctor"),
     ("reproduction",),
     ("report",),
+    ("device_check",),
     ("cli",),
 )
 RANKS = {name: rank for rank, names in enumerate(LAYERS) for name in names}

@@ -3,18 +3,15 @@
 import logging
 from functools import partial
 from pathlib import Path
-from typing import Any, List, NamedTuple, Optional, Sequence
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from typing import List, NamedTuple, Optional, Sequence
 
 from gluon_madapt.errors import UserError
 from gluon_madapt.files.json_files import write_text
 from gluon_madapt.files.records import read_record
-from gluon_madapt.names import printable
 from gluon_madapt.report.examples import check_wanted
 from gluon_madapt.report.facts import attempt, holds_a_stage, stored_run
 from gluon_madapt.report.figure_files import FigureFolder
+from gluon_madapt.report.rendering import rendered
 from gluon_madapt.report.run_section import RunSection, run_section
 from gluon_madapt.report.versions import versions_here
 from gluon_madapt.reproduction.layout import Layout, layout_of
@@ -24,8 +21,6 @@ from gluon_madapt.runs.ownership import refuse_other_page
 from gluon_madapt.runs.run import Run
 
 REPORT = "report.html"
-
-_TEMPLATES = Path(__file__).with_name("templates")
 
 _log = logging.getLogger(__name__)
 
@@ -182,28 +177,5 @@ def page(
     figures : str
         Where the figures lie as files, to be named.
     """
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        finalize=_shown,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    style = Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8"))  # noqa: S704 - of the package
-    return environment.get_template("page.html").render(
-        title=title,
-        tables=tables,
-        runs=runs,
-        problems=problems,
-        figures=figures,
-        versions=versions_here(),
-        style=style,
-    )
-
-
-def _shown(value: Any) -> Any:
-    """Write out what no page can show of a text that comes from data; what is marked up already has lines."""
-    if isinstance(value, Markup):
-        return Markup(printable(value, "\n\t"))  # noqa: S704 - as it was
-    return printable(value) if isinstance(value, str) else value
+    values = {"title": title, "tables": tables, "runs": runs, "problems": problems, "figures": figures}
+    return rendered("page.html", versions=versions_here(), **values)

@@ -8,29 +8,24 @@ from typing import Callable, Dict, Optional, Sequence, Tuple
 
 import mxnet as mx
 import numpy as np
-from mxnet import nd
 
 from gluon_madapt.evaluation import predict_labels
 from gluon_madapt.evaluation.protocol import protocol_of
 from gluon_madapt.evaluation.tables import text_table
 from gluon_madapt.formats import duration
-from gluon_madapt.labels import IGNORE
 from gluon_madapt.models.discriminator import cells_across
 from gluon_madapt.models.image_sizes import refuse_size
 from gluon_madapt.proxies import compute_thresholds, label_image
 from gluon_madapt.proxy_maps.cache import StoredMaps
 from gluon_madapt.proxy_maps.proxy_set import shares_of
 from gluon_madapt.proxy_maps.scored_maps import scored_blocks
+from gluon_madapt.reproduction.iterations import input_sizes, random_images, training_iteration
 from gluon_madapt.reproduction.plan import Plan
 from gluon_madapt.reproduction.reuse import DONE, REFUSED, TO_FINISH, TO_RUN, reuse_of
 from gluon_madapt.reproduction.steps import Step
-from gluon_madapt.runs.datasets import halvings_of, image_count, input_size, own_size
-from gluon_madapt.runs.networks import new_discriminators, new_segmenter
+from gluon_madapt.runs.datasets import halvings_of, image_count, own_size
+from gluon_madapt.runs.networks import new_segmenter
 from gluon_madapt.runs.run import Run
-from gluon_madapt.stages.adversarial import AdversarialStep
-from gluon_madapt.stages.later_rounds import DiscriminatorStep
-from gluon_madapt.stages.supervised import SupervisedStep
-from gluon_madapt.training.distributed import Part
 
 _log = logging.getLogger(__name__)
 
@@ -72,14 +67,10 @@ class Estimate:
                 each += self._once(run, ("thresholds and labels", *where), lambda: _selection(run, alone=True))
             return _times(each, image_count(run.experiment, "target"))
         settings = getattr(experiment, step.stage)
-        key: Tuple[object, ...]
+        key = [settings.batch_size, settings.recompute, input_sizes(run, step.stage), run.number > 1]
         if step.stage == "adversarial":
-            inputs = (settings.source_input, settings.target_input)
-            key = (settings.batch_size, *inputs, settings.discriminators, settings.output_stride, run.number > 1)
-            measure = _adversarial
-        else:
-            key, measure = (settings.batch_size, settings.input), _supervised
-        each = self._once(run, (step.stage, *key), lambda: measure(run, step.stage))
+            key += [settings.discriminators, settings.output_stride, settings.joint_pass]
+        each = self._once(run, (step.stage, *key), lambda: _iteration(run, step.stage))
         return each * (settings.iterations - iterations_done)
 
     def describe(self, plans: Sequence[Plan]) -> str:
@@ -116,32 +107,11 @@ def _work(step: Step) -> str:
     return f"{getattr(step.run.experiment, step.stage).iterations} iterations"
 
 
-def _supervised(run: Run, stage: str) -> float:
-    """Measure an iteration of stage 1 or 4, in seconds."""
+def _iteration(run: Run, stage: str) -> float:
+    """Measure an iteration of a training, in seconds."""
     settings = getattr(run.experiment, stage)
-    size = input_size(settings.input, own_size(run.experiment, "source" if stage == "source" else "target"))
-    refuse_size(size, size, run.experiment.model.encoder)
-    probed = _probed(settings.batch_size, size)
-    step = SupervisedStep(new_segmenter(run), settings.model_copy(update={"batch_size": probed}))
-    parts = [Part(_images(run, probed, size), _labels(run, probed, size))]
-    iteration = _measure(lambda: step(parts, settings.learning_rate))
-    return iteration * settings.batch_size * settings.accumulate / probed
-
-
-def _adversarial(run: Run, stage: str) -> float:
-    """Measure an iteration of stage 2, in seconds."""
-    settings = run.experiment.adversarial
-    source = input_size(settings.source_input, own_size(run.experiment, "source"))
-    target = input_size(settings.target_input, own_size(run.experiment, "target"))
-    for size in (source, target):
-        refuse_size(size, size, run.experiment.model.encoder, halvings_of(settings))
-    probed = _probed(settings.batch_size, source)
-    net = new_segmenter(run)
-    discriminators = new_discriminators(run, halvings_of(settings), net.mid_channels)
-    kind = AdversarialStep if run.number == 1 else DiscriminatorStep
-    step = kind(net, discriminators, settings.model_copy(update={"batch_size": probed}))
-    parts = [(Part(_images(run, probed, source), _labels(run, probed, source)), Part(_images(run, probed, target)))]
-    return _measure(lambda: step(parts)) * settings.batch_size * settings.accumulate / probed
+    number = _probed(settings.batch_size, input_sizes(run, stage)[0])
+    return _measure(training_iteration(run, stage, number)) * settings.batch_size * settings.accumulate / number
 
 
 def _network_pass(run: Run) -> float:
@@ -150,7 +120,7 @@ def _network_pass(run: Run) -> float:
     net.compile_for_inference(run.experiment.proxies.precision)
     size = run.experiment.proxies.size or own_size(run.experiment, "target")
     refuse_size(size, size, run.experiment.model.encoder, halvings_of(run.experiment.adversarial))
-    batch = _images(run, 1, size)
+    batch = random_images(run, 1, size)
     return _measure(lambda: net.quarter(batch))
 
 
@@ -218,16 +188,6 @@ def _timed(action: Callable[[], object]) -> float:
 
 def _probed(batch_size: int, size: Tuple[int, int]) -> int:
     return max(1, min(batch_size, _PIXELS // (size[0] * size[1])))
-
-
-def _images(run: Run, number: int, size: Tuple[int, int]) -> nd.NDArray:
-    return nd.random.normal(shape=(number, 3, size[1], size[0]), ctx=run.context)
-
-
-def _labels(run: Run, number: int, size: Tuple[int, int]) -> nd.NDArray:
-    labels = np.random.default_rng(0).integers(0, len(run.classes), (number, size[1], size[0]))
-    labels[:, 0, 0] = IGNORE
-    return nd.array(labels, ctx=run.context, dtype="float32")
 
 
 def _times(each: float, count: Optional[int]) -> Optional[float]:

@@ -7,11 +7,13 @@ averaged over scales 0.7, 1.0 and 1.3, each with its mirror.
 """
 
 import zlib
+from typing import Tuple
 
 import numpy as np
 
 
-def golden_weight(key, shape):
+def golden_weight(key: str, shape: Tuple[int, ...]) -> np.ndarray:
+    """Return the tensor of a key of the released networks, float32 of that shape."""
     rng = np.random.RandomState(zlib.crc32(key.encode()) & 0x7FFFFFFF)
     kind = key.rsplit(".", 1)[-1]
     if kind == "weight":

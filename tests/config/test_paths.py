@@ -17,6 +17,8 @@ OTHERS = [
     ("make_proxy", "--p2", EXPERIMENT, "--set proxies.p2=: no value"),
     ("reproduce", "--row", ("--table", "3", "--dry-run"), "--row: expected the name of a row"),
     ("launch", "--hosts", ("-n", "2"), "argument --hosts: '': expected a name"),
+    ("check_gpu", "--devices", (), "argument --devices: '': expected a name"),
+    ("check_gpu", "--tables", (), "argument --tables: '': expected a name"),
     ("predict", "--device", ("x", "--out", "y", "--checkpoint", "z"), "x: no such file"),
     ("train_source", "--set", EXPERIMENT, "--set : expected key=value"),
     ("train_source", "--seed", EXPERIMENT, "argument --seed: invalid int value: ''"),
@@ -46,6 +48,7 @@ FLAGS = [
     ("demo", "--data", ()),
     ("demo", "--run-dir", ()),
     ("make_miniworld", "--out", ()),
+    ("check_gpu", "--out", ()),
     ("convert_pretrained", "", ("--encoder", "vgg16", "--out", "x")),
     ("convert_pretrained", "--out", ("--encoder", "vgg16", "x")),
 ]

@@ -9,7 +9,6 @@ import mxnet as mx
 import numpy as np
 import pytest
 from conftest import ROOT
-from golden_weights import golden_weight
 from mxnet import nd
 from PIL import Image
 
@@ -22,6 +21,7 @@ from gluon_madapt.files.hashing import sha256
 from gluon_madapt.labels import ClassSet, class_set
 from gluon_madapt.models import Segmenter
 from gluon_madapt.runs.trained import load_trained
+from gluon_madapt.weights.golden import golden_weight
 
 onnx = pytest.importorskip("onnx")
 ort = pytest.importorskip("onnxruntime")

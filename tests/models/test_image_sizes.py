@@ -16,7 +16,7 @@ from gluon_madapt.evaluation import evaluate
 from gluon_madapt.evaluation.protocol import score_stage, scorer_along_the_way
 from gluon_madapt.models import Discriminator, Segmenter, halvings
 from gluon_madapt.models.image_sizes import least_side, refuse_size
-from gluon_madapt.reproduction.estimate import _adversarial
+from gluon_madapt.reproduction.iterations import training_iteration
 from gluon_madapt.runs.datasets import refuse_sizes
 from gluon_madapt.runs.networks import new_segmenter
 from gluon_madapt.stages import Run, make_proxies, train_adversarial, train_source
@@ -205,4 +205,4 @@ def test_the_doctor_and_the_estimate_find_it_too(tiny_world, tmp_path):
     assert [one.level for one in found] == [ERROR]
     assert "0.png: 16x16 pixels are too small: small with D1 and D2" in found[0].text
     with pytest.raises(UserError, match="16x16 pixels are too small"):
-        _adversarial(run, "adversarial")
+        training_iteration(run, "adversarial", 1)

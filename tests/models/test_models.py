@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 from conftest import GOLDEN
-from golden_weights import golden_weight
 from mxnet import nd
 
 from gluon_madapt.evaluation import predict_probabilities
 from gluon_madapt.models import Discriminator, Segmenter, halvings
 from gluon_madapt.models.discriminator import cells_across
+from gluon_madapt.weights.golden import golden_weight
 
 RELEASED = {"resnet101": (19, "resnet101_19", 64, 128), "vgg16": (16, "vgg16_16", 64, 96)}
 
