@@ -3,7 +3,7 @@
 import re
 from typing import Any, Literal, Tuple, Union
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, PlainValidator, Tag
+from pydantic import AfterValidator, BeforeValidator, Discriminator, PlainSerializer, PlainValidator, Tag
 from typing_extensions import Annotated  # typing's, from Python 3.9 on
 
 from gluon_madapt.config.paths import given_path
@@ -102,7 +102,12 @@ def _devices(value: Any) -> Union[str, Tuple[str, ...]]:
     return names
 
 
-Devices = Annotated[Union[Literal["auto"], Tuple[str, ...]], PlainValidator(_devices)]
+# Without a serializer Pydantic tries both alternatives, and warns of each.
+Devices = Annotated[
+    Union[Literal["auto"], Tuple[str, ...]],
+    PlainValidator(_devices),
+    PlainSerializer(lambda value: value if isinstance(value, str) else list(value), when_used="json"),
+]
 
 
 def a_pair(what: str) -> BeforeValidator:

@@ -24,7 +24,7 @@ _GIB = 2**30
 # Of a training on a CPU, by docs/results/speed.md: GiB whatever the batch, and GiB per megapixel that a device sees at
 # a time, with activations kept and computed twice.  On a GPU it is of that order; nobody has measured it there.  The
 # small encoder's are guessed.
-_MEMORY = {"resnet101": (1.1, 3.6, 1.7), "vgg16": (2.5, 2.9, 2.5), "small": (0.3, 0.5, 0.35)}
+_MEMORY = {"resnet101": (1.1, 3.6, 1.7), "vgg16": (2.6, 2.2, 2.0), "small": (0.3, 0.5, 0.35)}
 # Parameters of the networks, in bytes of a checkpoint, with momentum.
 _CHECKPOINT_GIB = {"resnet101": 0.37, "vgg16": 0.95, "small": 0.02}
 # What stage 3 keeps of an image: scores of all classes for every sixteenth pixel, and a label map.

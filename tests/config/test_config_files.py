@@ -1,5 +1,7 @@
 """Config files as people write them: clear, or refused with the line; and what is written is read back."""
 
+import warnings
+
 import pytest
 import yaml
 from config_words import BASE, INTERNALS
@@ -106,3 +108,23 @@ def test_what_a_file_states_can_be_set_again_whatever_its_classes_are_called(tmp
         BASE, ["data.source={dataset: folder, root: y}", *stated_settings(tmp_path / "mine.yaml")]
     )
     assert list(experiment.data.source.ids) == sorted(ids)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "devices=auto",
+        "devices=[cpu(0)]",
+        "devices=[cpu(0), cpu(1)]",
+        "classes=16",
+        "classes=[{name: road, ids: [7]}, {name: rest, ids: [8], colour: '#102030'}]",
+        "data.source={dataset: folder, root: x, labels: y, ignored_ids: others}",
+        "data.source={dataset: folder, root: x, labels: y, ignored_ids: [0, 255]}",
+        "source.input={size: [64, 32]}",
+    ],
+)
+def test_an_experiment_is_written_without_a_warning_whatever_its_settings_are(override):
+    experiment = load_experiment(BASE, [override])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert yaml.safe_load(experiment.to_yaml()) == experiment.model_dump(mode="json")
