@@ -113,6 +113,7 @@ def test_what_is_not_repeatable_is_named(monkeypatch):
     assert steps._unequal_operator(MINI, "cpu(0)", ()).endswith("noise_output")
 
 
+@pytest.mark.slow
 def test_all_stages_run_on_a_world_of_its_own(tmp_path):
     settings = [one for one in small_settings("", 40) if not one.startswith("data.")]
     checks = list(check_stages(MINI, "cpu(0)", tmp_path, settings))
