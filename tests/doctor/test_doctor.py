@@ -145,6 +145,8 @@ def test_memory_and_disk_that_do_not_suffice(world, monkeypatch):
     )
     twice = found(world, "retrain.batch_size=60000", "retrain.input.crop=[640, 640]", "retrain.recompute=true")
     assert "recompute" not in texts(twice["memory"], ERROR)
+    vgg16 = found(world, "retrain.batch_size=60000", "retrain.input.crop=[640, 640]", "model.encoder=vgg16")
+    assert "recompute" not in texts(vgg16["memory"], ERROR), "it saves next to nothing there"
     usage = machine.shutil.disk_usage(world)
     monkeypatch.setattr(machine.shutil, "disk_usage", lambda path: usage._replace(free=1000))
     assert "make room" in texts(found(world)["disk"], ERROR)
