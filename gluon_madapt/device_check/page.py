@@ -30,5 +30,5 @@ def write_device_report(folder: Path, devices: Sequence[str], checks: Sequence[C
         "checks": [check._asdict() for check in checks],
     }
     write_json(folder / RECORD, record)
-    write_text(folder / PAGE, rendered("device.html", **record))
+    write_text(folder / PAGE, rendered("device.html", title=f"gluon_madapt on {', '.join(devices)}", **record))
     return folder / PAGE

@@ -1,5 +1,7 @@
 """The losses (P Eq. 1 to 3), and the passes through the segmenter that training compiles."""
 
+from abc import ABC, abstractmethod
+
 from mxnet.gluon.parameter import ParameterDict
 
 from gluon_madapt.labels import IGNORE
@@ -44,16 +46,16 @@ def target_likelihood_loss(F, logits):
     return F.mean(F.Activation(logits, act_type="softrelu"))
 
 
-class TrainingPass(View):
+class TrainingPass(View, ABC):
     """A pass that teaches F: images, and what else it takes, through the encoder to what is learnt from its maps."""
 
     def hybrid_forward(self, F, images, *labels):
         """Compute the pass from ``images``, (N, 3, H, W)."""
         return self.after_encoder(F, self.network.encode(images), images, *labels)
 
+    @abstractmethod
     def after_encoder(self, F, maps, images, *labels):
         """Compute the pass from the maps of the encoder, (c1, c2, c3, c4); ``images`` are for their size alone."""
-        raise NotImplementedError
 
 
 class SupervisedPass(TrainingPass):
