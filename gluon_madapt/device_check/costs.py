@@ -12,6 +12,7 @@ from gluon_madapt.reproduction.rows import CONFIGS
 from gluon_madapt.reproduction.steps import Step
 from gluon_madapt.reproduction.table import Reproduction
 from gluon_madapt.run_layout import TRAININGS
+from gluon_madapt.runs.datasets import image_count
 from gluon_madapt.runs.run import Run
 
 _DAY = 24 * 3600
@@ -57,7 +58,7 @@ def check_speed(root: Path, device: str, tables: Sequence[int], overrides: Seque
                 taken = estimate.seconds(step) or 0.0
                 seconds += taken
                 kind = (step.run.experiment.name, step.stage)
-                if not step.scores and step.stage in TRAININGS and kind not in seen:
+                if not step.scores and taken and kind not in seen:
                     seen.add(kind)
                     yield _rate(step, taken)
         text = f"table {table}: {seconds / _DAY:.1f} days on this device alone, reading files left out"
@@ -66,8 +67,11 @@ def check_speed(root: Path, device: str, tables: Sequence[int], overrides: Seque
 
 def _rate(step: Step, seconds: float) -> Check:
     experiment = step.run.experiment
-    training = getattr(experiment, step.stage)
-    images = training.iterations * training.batch_size * training.accumulate * (1 + (step.stage == "adversarial"))
+    if step.stage in TRAININGS:
+        training = getattr(experiment, step.stage)
+        images = training.iterations * training.batch_size * training.accumulate * (1 + (step.stage == "adversarial"))
+    else:
+        images = image_count(experiment, "target") or 0
     name = f"{experiment.name}, {step.stage}"
     text = f"{name}: {images / seconds:.2f} images a second"
     return Check(OK, "speed", text, {f"{name}, images a second": images / seconds})

@@ -5,12 +5,13 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tu
 
 import mxnet as mx
 import numpy as np
-from mxnet import nd, sym
+from mxnet import nd
 
 from gluon_madapt.config import load_experiment
 from gluon_madapt.device_check.checks import FAILED, OK, SKIPPED, WARNING, Check
 from gluon_madapt.labels import IGNORE
 from gluon_madapt.models.losses import SupervisedPass
+from gluon_madapt.models.training_graph import TrainingGraph
 from gluon_madapt.run_layout import TRAININGS
 from gluon_madapt.runs.datasets import halvings_of
 from gluon_madapt.runs.networks import new_discriminators, new_segmenter
@@ -81,25 +82,16 @@ def _repeatable(
 def _unequal_operator(config: Path, device: str, overrides: Sequence[str]) -> Optional[str]:
     """Return the first operator of a training's forward pass that gives two results for one input, or None."""
     run = _run(config, [device], overrides)
-    net, context = new_segmenter(run), run.context
-    part = _part(run, _SOURCE)
-    names = ("images", "labels")
-    graph = sym.Group(list(SupervisedPass(net)(*(sym.var(name) for name in names))))
-    params = net.collect_params()
-    arrays = dict(zip(names, (part.images, part.labels)))
-    arrays.update({name: params[name].data(context) for name in graph.list_arguments() if name in params})
-    states = {name: params[name].data(context) for name in graph.list_auxiliary_states()}
-    # With gradients, as a training is: without, MXNet takes the graph for one to infer by, and fuses its operators.
-    gradients = {name: params[name].grad(context) for name in arrays if name in params}
-    requests = {name: "write" if name in gradients else "null" for name in arrays}
-    executor = graph.bind(context, arrays, gradients, requests, states)
+    (part,) = _parts(run, _SOURCE)
+    graph = TrainingGraph(SupervisedPass(new_segmenter(run)))
+    graph(part.images, part.labels)
     passes = []
     for _ in range(2):
         # Outputs that other operators see; a workspace is left as it was found.
         monitor = mx.monitor.Monitor(1, lambda array: array.asnumpy().tobytes(), pattern=r".*_output\d*")
-        monitor.install(executor)
+        monitor.install(graph.executor)
         monitor.tic()
-        executor.forward(is_train=True)
+        graph(part.images, part.labels)
         passes.append(monitor.queue)
     return next((name for (_, name, one), (_, _, other) in zip(*passes) if one != other), None)
 
@@ -154,10 +146,6 @@ def _run(config: Path, devices: Sequence[str], overrides: Sequence[str]) -> Run:
     batches = [f"{stage}.batch_size={_SOURCE[0]}" for stage in TRAININGS]
     names = f"devices=[{', '.join(devices)}]"
     return Run(load_experiment(config, [*overrides, *batches, "model.weights=none", names]))
-
-
-def _part(run: Run, size: Tuple[int, int, int]) -> Part:
-    return _parts(run, size)[0]
 
 
 def _parts(run: Run, size: Tuple[int, int, int]) -> List[Part]:

@@ -44,7 +44,8 @@ class TrainingGraph:
         self._other = in_turn_with
         self._params = view.collect_params()
         self._bound: Dict[mx.Context, _Bound] = {}
-        self._last: Optional[_Bound] = None
+        self._last: Optional[mx.executor.Executor] = None
+        self._learnt: List[nd.NDArray] = []
 
     def __call__(self, *inputs: nd.NDArray) -> Tuple[nd.NDArray, ...]:
         """Compute the pass on its inputs.
@@ -56,16 +57,27 @@ class TrainingGraph:
         if bound is None or bound.shapes != shapes:
             self._bound.pop(context, None)  # the memory of another size
             bound = self._bound[context] = self._bind(context, shapes)
-        self._last = bound
+        self._last, self._learnt = bound.executor, bound.learnt
         return tuple(bound.executor.forward(is_train=True, **dict(zip(_names(inputs), inputs))))
+
+    @property
+    def executor(self) -> mx.executor.Executor:
+        """What MXNet has compiled for the last call.
+
+        Raises
+        ------
+        ValueError
+            If there was no call yet.
+        """
+        if self._last is None:
+            raise ValueError("the pass was not called yet: expected a call before each backward pass")
+        return self._last
 
     def backward(self, *gradients: Optional[nd.NDArray]) -> None:
         """Differentiate the last call by its outputs, whose ``gradients`` are in their order; None is zero."""
-        if self._last is None:
-            raise ValueError("the pass was not called yet: expected a call before each backward pass")
-        executor = self._last.executor
-        executor.backward([nd.zeros_like(out) if one is None else one for out, one in zip(executor.outputs, gradients)])
-        for data in self._last.learnt:
+        outputs = self.executor.outputs
+        self.executor.backward([nd.zeros_like(out) if one is None else one for out, one in zip(outputs, gradients)])
+        for data in self._learnt:
             data._fresh_grad = True  # as autograd says it: the optimiser passes over what has no new gradient
 
     def _bind(self, context: mx.Context, shapes: Tuple[Tuple[int, ...], ...]) -> "_Bound":

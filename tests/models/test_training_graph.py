@@ -170,7 +170,7 @@ def test_an_optimiser_sees_that_gradients_are_new():
 
 def allocated(graph):
     """Return the MB that MXNet has laid out for the last call of a graph."""
-    (line,) = [line for line in graph._last.executor.debug_str().splitlines() if line.endswith("MB allocated")]
+    (line,) = [line for line in graph.executor.debug_str().splitlines() if line.endswith("MB allocated")]
     return float(line.split()[1])
 
 
@@ -182,3 +182,8 @@ def test_computing_twice_takes_at_most_half_of_the_memory_of_resnet101():
         memory[recompute] = allocated(graph)
         nd.waitall()
     assert memory[True] <= 0.5 * memory[False]
+
+
+def test_what_was_not_called_cannot_be_differentiated():
+    with pytest.raises(ValueError, match="not called yet"):
+        TrainingGraph(FeaturePass(segmenter("small"))).backward(None, None)
