@@ -13,6 +13,9 @@ TRAININGS = ("source", "adversarial", "retrain")
 
 # In the folder of a stage: its resolved settings, what it was made from, what came out, and how it went.
 CONFIG, INPUTS, METRICS, LOG = "config.yaml", "inputs.json", "metrics.json", "log.jsonl"
+# What an entry of the log says of speed: of every training, and of one by several workers.
+RATES = ("learning_rate", "images_per_second", "waiting_for_data")
+EXCHANGE_RATES = ("communicating", "waiting_for_workers", "bytes_sent", "bytes_received")
 # Of a training: all it needs to continue, the finished network in Gluon's format, TensorBoard's event files.
 CHECKPOINT, PARAMETERS, EVENTS = "checkpoint.npz", "segmenter.params", "tensorboard"
 # Of stage 3: thresholds and counts, and the proxy labels.

@@ -30,6 +30,10 @@ _PR_SET_PDEATHSIG = 1
 _CTRL_C = b"\x03"
 _STRAGGLER_SECONDS = 60.0
 
+# ssh gives a machine up that has not answered for 12 s, and one that cannot be reached at first after 10 s.
+_SSH_OPTIONS = ("BatchMode=yes", "ConnectTimeout=10", "ServerAliveInterval=4", "ServerAliveCountMax=3")
+_BY_SSH = 255  # its status when the connection is lost, or the command was ended by a signal
+
 
 def launch(command: Sequence[str], workers: int, servers: int = 1, hosts: Sequence[str] = (), port: int = 0) -> int:
     """Run a command as several workers that train together, with their scheduler and servers on this machine.
@@ -70,10 +74,12 @@ def launch(command: Sequence[str], workers: int, servers: int = 1, hosts: Sequen
     started = []
     try:
         started = _start_workers(command, variables, workers, hosts)
-        return _Workers(started, helpers).watch()
+        return _Workers(started, helpers, hosts).watch()
     finally:
         _stop(started)
-        _stop(helpers)
+        for helper in helpers:  # which hear of no other signal
+            helper.kill()
+            helper.wait()
 
 
 def _start_workers(command, variables, workers, hosts) -> List[subprocess.Popen]:
@@ -89,14 +95,15 @@ def _start_workers(command, variables, workers, hosts) -> List[subprocess.Popen]
 def _over_ssh(host: str, command: Sequence[str], variables: Dict[str, str]) -> List[str]:
     """Return what runs a command on another machine, in the same folder, and ends it when the connection ends."""
     words = ["env", *(f"{name}={value}" for name, value in variables.items()), "DMLC_ROLE=worker", *command]
-    return ["ssh", "-tt", "-o", "BatchMode=yes", host, f"cd {shlex.quote(str(Path.cwd()))} && exec {shlex.join(words)}"]
+    options = [word for option in _SSH_OPTIONS for word in ("-o", option)]
+    return ["ssh", "-tt", *options, host, f"cd {shlex.quote(str(Path.cwd()))} && exec {shlex.join(words)}"]
 
 
 class _Workers:
     """The processes of a training, until all are done, one fails or a signal comes."""
 
-    def __init__(self, workers: List[subprocess.Popen], helpers: List[subprocess.Popen]):
-        self._workers, self._helpers = workers, helpers
+    def __init__(self, workers: List[subprocess.Popen], helpers: List[subprocess.Popen], hosts: Sequence[str]):
+        self._workers, self._helpers, self._hosts = workers, helpers, hosts
         self._signals = StopSignals(self._pass_on, self._give_up)
         self._at_once = False
         self._since: Optional[float] = None
@@ -126,9 +133,11 @@ class _Workers:
         for number, status in enumerate(statuses):
             if status is not None and status not in fine:
                 error = UserError if status == _USERS_TO_MEND else FailureError
+                host = f", on {self._hosts[number % len(self._hosts)]}," if self._hosts else ""
+                lost = " (killed, or the connection to that machine was lost)" if host and status == _BY_SSH else ""
                 raise error(
-                    f"process {number + 1} of {len(statuses)} ended with {end_of(status)}; the others were stopped: "
-                    "what was saved last is where the same command goes on"
+                    f"process {number + 1} of {len(statuses)}{host} ended with {end_of(status)}{lost}; the others were "
+                    "stopped: what was saved last is where the same command goes on"
                 )
         for helper in self._helpers:
             status = helper.poll()
@@ -160,7 +169,10 @@ def _end_with_this_process() -> None:
 
 
 def _stop(processes: Sequence[subprocess.Popen]) -> None:
-    """End processes that have not ended yet; one that waits inside MXNet hears of no signal but SIGKILL."""
+    """End processes that have not ended yet; one that waits inside MXNet hears of no signal but SIGKILL.
+
+    Workers on other machines end by themselves, since their scheduler is gone.
+    """
     for process in processes:
         if process.poll() is None:
             process.terminate()

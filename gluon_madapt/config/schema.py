@@ -236,12 +236,14 @@ class Bookkeeping(_Section):
 class Experiment(_Section):
     """Everything that defines a run of the four stages.
 
-    ``devices`` share each batch of a training; "auto" is the first GPU, or the CPU without one.  ``classes`` are the 19
-    of GTA5 to Cityscapes, the 16 of SYNTHIA to Cityscapes, or a list of one's own in the order of their train ids.
+    ``devices`` share each batch of a training; "auto" is the first GPU, or the CPU without one.  With
+    ``repeatable_sums`` three workers or more sum to the same bits each time.  ``classes`` are the 19 of GTA5 to
+    Cityscapes, the 16 of SYNTHIA to Cityscapes, or a list of one's own in the order of their train ids.
     """
 
     name: str
     devices: Devices = "auto"
+    repeatable_sums: Switch = True
     seed: Whole = Field(ge=0, lt=2**31)
     classes: Annotated[
         Union[Annotated[Literal[16, 19], WHOLE, ONE_VALUE], Annotated[Tuple[OwnClass, ...], VALUES]], ONE_OR_LIST

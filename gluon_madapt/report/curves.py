@@ -5,12 +5,12 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tu
 import numpy as np
 
 from gluon_madapt.formats import over_fewer
+from gluon_madapt.run_layout import EXCHANGE_RATES, RATES
 from gluon_madapt.stages.discriminator_watch import CHANCE
 
 # Characters of a key that are shown, and numbers that can be drawn: beyond, there is no scale.
 _LONGEST_KEY, _LARGEST = 40, 1e100
 _ACCURACY, _SHARE = "accuracy_", "adversary_share"
-_RATES = ("iteration", "learning_rate", "images_per_second", "waiting_for_data")
 
 
 class Curve(NamedTuple):
@@ -68,7 +68,7 @@ def panels_of(logs: Sequence[Sequence[Dict]]) -> List[Panel]:
     A log's entries are those of ``log.jsonl``; what is not a finite number is left out.
     """
     keys = list(dict.fromkeys(key for log in logs for entry in log for key in entry))
-    losses = [key for key in keys if key not in _RATES and key != "val"]
+    losses = [key for key in keys if key not in ("iteration", "val", *RATES, *EXCHANGE_RATES)]
     terms = [key for key in losses if key.startswith("adversarial_")]
     accuracies = [key for key in losses if key.startswith(_ACCURACY)]
     theirs = [key for key in losses if f"adversarial_{key}" in terms]

@@ -25,7 +25,7 @@ PER_CLASS = {1: "gta5_to_cityscapes", 2: "synthia_to_cityscapes"}
 _SOURCES = {1: "gta5", 2: "synthia"}
 
 # Settings that say where things are and how they are watched.
-_NO_MATTER = ("name", "devices", "seed", "root", "threads", "weights", "_every")
+_NO_MATTER = ("name", "devices", "repeatable_sums", "seed", "root", "threads", "weights", "_every")
 
 SOURCE_ONLY = "source only"
 ADAPTED = "two discriminators, proxies"

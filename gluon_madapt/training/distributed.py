@@ -3,7 +3,7 @@
 A worker is a process, on this or another machine.  Each device computes a part of the iteration's images.  Each part's
 losses are weighted so that all gradients add up to those of the undivided iteration: where a loss is a mean over
 labelled pixels, a part's weight is its share of the labelled pixels; where it is a mean over images, its share of the
-images.  MXNet's key-value store sums over devices and workers.
+images.
 """
 
 import logging
@@ -22,6 +22,7 @@ from gluon_madapt.config import Training
 from gluon_madapt.data import Batch
 from gluon_madapt.errors import UserError
 from gluon_madapt.labels import IGNORE
+from gluon_madapt.training.exchange import Cost, Exchange
 
 Losses = Dict[str, nd.NDArray]
 
@@ -53,6 +54,8 @@ class Distributed:
         The devices of this process.
     store : KVStore, optional
         A distributed store, where this process is one of several workers.
+    repeatable : bool
+        Whether sums over three workers or more are to be the same, bit for bit, each time, as in `Exchange`.
 
     Attributes
     ----------
@@ -60,16 +63,22 @@ class Distributed:
         The number of this worker, from 0.
     world_size : int
         How many workers there are.
+    is_one_of_several : bool
+        Whether this process is a worker of a distributed training.
     finite : dict of str to mx.nd.NDArray
         By trainer, whether the gradients of its last step were finite, (1,): 1 or 0, not waited for.
     """
 
-    def __init__(self, contexts: Sequence[mx.Context] = (), store: Optional[KVStore] = None):
+    def __init__(
+        self, contexts: Sequence[mx.Context] = (), store: Optional[KVStore] = None, repeatable: bool = True
+    ):
         self.contexts = list(contexts) or [mx.cpu()]
-        self._dist_store = store
-        self._store = store or (mx.kv.create(_local_store(self.contexts)) if len(self.contexts) > 1 else None)
-        self.rank: int = store.rank if store else 0
-        self.world_size: int = store.num_workers if store else 1
+        if store is None and len(self.contexts) > 1:
+            store = mx.kv.create(_local_store(self.contexts))
+        self._exchange = Exchange(store, repeatable) if store else None
+        self.rank: int = self._exchange.rank if self._exchange else 0
+        self.world_size: int = self._exchange.workers if self._exchange else 1
+        self.is_one_of_several = bool(self._exchange and self._exchange.is_distributed)
         self.finite: Dict[str, nd.NDArray] = {}
         self._summed: List[Parameter] = []
         self._stop = False
@@ -78,8 +87,8 @@ class Distributed:
         self._totals: Optional[nd.NDArray] = None
         if not self.is_main:  # the main worker logs for all; warnings are each worker's own
             logging.getLogger("gluon_madapt").setLevel(logging.WARNING)
-        if store:
-            self._broadcast(store, {key: np.zeros(length, np.float32) for key, length in _LENGTHS.items()})
+        if self._exchange and self.is_one_of_several:
+            self._exchange.broadcast({key: np.zeros(length, np.float32) for key, length in _LENGTHS.items()})
 
     @property
     def is_main(self) -> bool:
@@ -137,21 +146,19 @@ class Distributed:
                 f"worker {self.rank} would go on after iteration {start}, another worker would not: "
                 "put the run folder where all machines see the same files, and start all workers anew"
             )
-        if not self._store:
+        if not self._exchange:
             return
         nd.waitall()  # see `gluon_madapt.training.checkpoint.parameter_values`
         for name, trainer in trainers.items():
             params = {_key(name, index): param for index, param in _trainable(trainer)}
             values = {key: param.list_data()[0].asnumpy() for key, param in params.items()}
-            for key, value in self._broadcast(self._store, values).items():
+            for key, value in self._exchange.broadcast(values).items():
                 params[key].set_data(value)
 
     def step(self, name: str, trainer: Trainer) -> None:
         """Update the parameters of a trainer, after `broadcast`, by the gradients of all devices and workers."""
-        if self._store:
-            for index, param in _trainable(trainer):
-                gradients = param.list_grad()
-                self._store.pushpull(_key(name, index), gradients, out=gradients, priority=-index)
+        if self._exchange:
+            self._exchange.sum({_key(name, index): param.list_grad() for index, param in _trainable(trainer)})
         self.finite[name] = _all_finite([param.list_grad()[0] for _, param in _trainable(trainer)])
         trainer.update(1)  # every loss is a mean already
 
@@ -163,6 +170,16 @@ class Distributed:
                     param.grad_req = "add"
                     self._summed.append(param)
 
+    def begin_iteration(self, measure: bool) -> None:
+        """Begin an iteration, and to ``measure`` what its sums over workers take; all workers do so in the same one."""
+        if self._exchange:
+            self._exchange.begin(measure)
+
+    @property
+    def cost(self) -> Optional[Cost]:
+        """What the sums of the current iteration over workers have taken so far; None where there is one worker."""
+        return self._exchange.cost if self._exchange and self.is_one_of_several else None
+
     def clear_gradients(self) -> None:
         """Set to zero the gradients that `add_up_gradients` lets grow."""
         for param in self._summed:
@@ -170,7 +187,7 @@ class Distributed:
 
     def total(self, losses: Losses) -> Losses:
         """Return the sums of the losses over all workers; ``losses`` are this worker's.  Nothing is waited for."""
-        if not self._dist_store:
+        if not self.is_one_of_several:
             return losses
         values = [value.as_in_context(mx.cpu()) for value in losses.values()]
         unused = nd.zeros((_LENGTHS[_LOSSES] - len(values),))
@@ -193,7 +210,7 @@ class Distributed:
 
     def any_fails(self, this_one: bool) -> bool:
         """Tell whether any worker has said that it cannot do the next iteration; all ask before each."""
-        if not self._dist_store:
+        if not self.is_one_of_several:
             return this_one
         return bool(self._all_reduce(_FAILURES, [float(this_one)]).asscalar())
 
@@ -208,34 +225,19 @@ class Distributed:
 
     def wait_for_all(self) -> None:
         """Wait until all workers have made this call."""
-        if self._dist_store:
-            self._dist_store._barrier()
+        if self._exchange:
+            self._exchange.wait()
 
     def abandon(self, status: int) -> NoReturn:
         """End this process without waiting for the other workers."""
-        if self._dist_store:
+        if self.is_one_of_several:
             os._exit(status)  # MXNet's store would wait for them
         sys.exit(status)
-
-    def _broadcast(self, store: KVStore, values: Dict[str, np.ndarray]) -> Dict[str, nd.NDArray]:
-        """Initialise keys of the store, and return the values that the main worker gave them."""
-        for key, value in values.items():
-            store.init(key, nd.array(value))
-        received = {key: nd.empty(value.shape) for key, value in values.items()}
-        # MXNet's init returns before its value has reached the server, and another worker may ask for it first; what
-        # the main worker itself has pulled has arrived.
-        for is_turn in (self.is_main, not self.is_main):
-            if is_turn:
-                for key, value in received.items():
-                    store.pull(key, value)
-                nd.waitall()
-            self.wait_for_all()
-        return received
 
     def _total_labelled(self, count: int) -> Union[int, nd.NDArray]:
         """Return how many labelled pixels all workers have, at least 1; ``count`` are this worker's."""
         self._labelled = count
-        if not self._dist_store:
+        if not self.is_one_of_several:
             return max(count, 1)
         counts = [float(count), float(self._stop), float(self._replaced)]
         self._totals = self._all_reduce(_COUNTS, counts)
@@ -244,8 +246,8 @@ class Distributed:
     def _all_reduce(self, key: str, values: Union[nd.NDArray, List[float]]) -> nd.NDArray:
         """Return the sums over all workers of values that each has one of."""
         summed = values if isinstance(values, nd.NDArray) else nd.array(values)
-        if self._dist_store:
-            self._dist_store.pushpull(key, summed, out=summed)
+        if self._exchange and self.is_one_of_several:
+            self._exchange.sum({key: [summed]})
         return summed
 
 

@@ -7,9 +7,7 @@ from typing import Any, Dict, Iterator, Optional, Sequence
 
 from gluon_madapt.errors import UserError
 from gluon_madapt.files.json_files import json_text, read_log, write_text
-from gluon_madapt.run_layout import EVENTS, LOG
-
-_RATES = ("learning_rate", "images_per_second", "waiting_for_data")
+from gluon_madapt.run_layout import EVENTS, EXCHANGE_RATES, LOG, RATES
 
 
 class Logger:
@@ -121,8 +119,8 @@ def scalars(entry: Dict[str, Any]) -> Dict[str, float]:
         by_class = {f"IoU/{name}": value for name, value in scores["iou"].items() if value is not None}
         fewer = {"val/classes": float(len(by_class))} if len(by_class) < len(scores["iou"]) else {}
         return {**known, **fewer, **by_class}
-    losses = {_curve(name): value for name, value in entry.items() if name not in ("iteration", *_RATES)}
-    return {**losses, **{name: entry[name] for name in _RATES}}
+    rates = {name: entry[name] for name in (*RATES, *EXCHANGE_RATES) if name in entry}
+    return {**{_curve(name): value for name, value in entry.items() if name not in ("iteration", *rates)}, **rates}
 
 
 def _curve(name: str) -> str:

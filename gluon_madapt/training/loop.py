@@ -12,12 +12,13 @@ from mxnet.gluon import HybridBlock, Trainer
 from gluon_madapt.config import Bookkeeping, Training
 from gluon_madapt.data import every_batch
 from gluon_madapt.errors import UserError
-from gluon_madapt.run_layout import CHECKPOINT
+from gluon_madapt.run_layout import CHECKPOINT, EXCHANGE_RATES
 from gluon_madapt.system.progress import Progress
 from gluon_madapt.system.provenance import with_this_code
 from gluon_madapt.system.stopping import StopSignals
 from gluon_madapt.training.course import Course, Watch
 from gluon_madapt.training.distributed import Distributed, Losses
+from gluon_madapt.training.exchange import Cost
 from gluon_madapt.training.logger import Logger
 from gluon_madapt.training.meters import Meters, Pending
 from gluon_madapt.training.outcome import write_outcome
@@ -145,6 +146,7 @@ class Loop:
         """
         source = iter(batches)
         for iteration in self._iterations():
+            self._distributed.begin_iteration(measure=self._logs(iteration + 1))
             began = time.perf_counter()
             error: Optional[UserError] = None
             try:
@@ -180,7 +182,9 @@ class Loop:
                 yield iteration
                 if self._logs(iteration + 1):
                     self._meters.read()  # waits for the network, and so belongs to the time that it took
-                self._meters.seconds += time.perf_counter() - began
+                seconds = time.perf_counter() - began
+                self._meters.seconds += seconds
+                self._meters.exchange = _shares(self._distributed.cost, seconds)
                 progress.one_more(self._meters.facts(iteration + 1, self._last_score))
                 self._after(iteration + 1)
             progress.show(self._meters.facts(self.iterations, self._last_score))
@@ -275,3 +279,11 @@ class Loop:
 
     def _end_at_once(self, number: int) -> None:
         self._distributed.abandon(128 + number)
+
+
+def _shares(cost: Optional[Cost], seconds: float) -> Dict[str, float]:
+    """Return what the log says of an iteration's sums over workers, as shares of its seconds and bytes."""
+    if cost is None:
+        return {}
+    values = (cost.communicating / seconds, cost.waiting / seconds, cost.sent, cost.received)
+    return dict(zip(EXCHANGE_RATES, values))

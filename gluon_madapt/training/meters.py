@@ -53,6 +53,8 @@ class Meters:
         That of the current iteration.
     seconds, waited : float
         What the iterations took, and how much of that was spent waiting for data.
+    exchange : dict
+        What the log says of the sums over workers in the current iteration.
     """
 
     def __init__(self, stage: str, images: int, last_good: Callable[[], str], course: Optional[Course] = None):
@@ -64,6 +66,7 @@ class Meters:
         self._recent: Deque[Dict[str, float]] = deque(maxlen=_SHOWN)
         self.window = _sums()
         self.learning_rate = self.seconds = self.waited = 0.0
+        self.exchange: Dict[str, float] = {}
 
     def go_on_from(self, start: int, window: Union[Dict[str, Any], Sequence[Dict[str, float]]]) -> None:
         """Continue a training that was stopped after an iteration, with the window that it had.
@@ -113,6 +116,7 @@ class Meters:
             "learning_rate": self.learning_rate,
             "images_per_second": self._images_per_second(done),
             "waiting_for_data": self.waited / self.seconds,
+            **self.exchange,
         }
 
     def facts(self, done: int, score: Optional[Dict]) -> List[str]:

@@ -61,7 +61,7 @@ def test_the_resolved_config_reads_back_as_the_same_experiment(write):
         ("<=1", "< is not a setting: expected one of name"),
         ("<one>=1", "<one> is not a setting: expected one of name"),
         ("source.<list>=1", "source.<list> is not a setting: expected one of "),
-        ("zzz=1", "zzz is not a setting: expected one of name, devices, seed"),
+        ("zzz=1", "zzz is not a setting: expected one of name, devices, repeatable_sums, seed"),
         ("source.iterations=many", "source.iterations = 'many': expected a whole number"),
         ("source.iterations=2.5", "source.iterations = 2.5: expected a whole number"),
         ("source.iterations=0", "source.iterations = 0: expected greater than 0"),
