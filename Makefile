@@ -28,7 +28,7 @@ test-fast: setup
 	@OMP_NUM_THREADS=1 $(PYTHON_ENV) -m pytest -n 2 --dist loadfile -q $(FAST)
 
 test-all: setup lint
-	@HYPOTHESIS_PROFILE=other OMP_NUM_THREADS=1 $(PYTHON_ENV) -m pytest -n 2 --dist loadfile -q -m "not gpu"
+	@HYPOTHESIS_PROFILE=other OMP_NUM_THREADS=1 $(PYTHON_ENV) -m pytest -n 2 --dist loadfile -q -m "not gpu and not machines"
 
 test-gpu: setup
 	@$(PYTHON_ENV) -m pytest -q -m gpu

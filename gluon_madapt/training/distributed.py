@@ -69,9 +69,7 @@ class Distributed:
         By trainer, whether the gradients of its last step were finite, (1,): 1 or 0, not waited for.
     """
 
-    def __init__(
-        self, contexts: Sequence[mx.Context] = (), store: Optional[KVStore] = None, repeatable: bool = True
-    ):
+    def __init__(self, contexts: Sequence[mx.Context] = (), store: Optional[KVStore] = None, repeatable: bool = True):
         self.contexts = list(contexts) or [mx.cpu()]
         if store is None and len(self.contexts) > 1:
             store = mx.kv.create(_local_store(self.contexts))

@@ -1,7 +1,9 @@
-"""Sums arrays over the devices of a process and over workers, by MXNet's key-value store, and measures what that takes."""
+"""Sums arrays over devices and workers, by MXNet's key-value store, and measures what that takes."""
 
 import time
-from typing import Dict, List, NamedTuple, Tuple
+from functools import reduce
+from operator import add
+from typing import Dict, List, NamedTuple
 
 import numpy as np
 from mxnet import nd
@@ -30,9 +32,9 @@ class Exchange:
     """The sums of a training over devices and workers.
 
     A server adds up what workers push in the order in which it arrives, and so three floats or more come out otherwise
-    each time.  With ``repeatable`` sums, workers are taken in pairs: each pair has a key of its own, to which all others
-    push zeros, and every worker adds up the pairs in their order.  The sums are the same, bit for bit, each time, and
-    ceil(workers / 2) times as much is sent and received.
+    each time.  With ``repeatable`` sums, workers are taken in pairs: each pair has a key of its own, to which all
+    others push zeros, and every worker adds up the pairs in their order.  The sums are the same, bit for bit, each
+    time, and ceil(workers / 2) times as much is sent and received.
 
     Parameters
     ----------
@@ -57,7 +59,7 @@ class Exchange:
         self.rank: int = store.rank if self.is_distributed else 0
         self.workers: int = store.num_workers if self.is_distributed else 1
         self._pairs = -(-self.workers // 2) if repeatable else 1
-        self._zeros: Dict[Tuple, nd.NDArray] = {}
+        self._pair = self.rank // 2 if self._pairs > 1 else 0
         self.cost = Cost()
         self._measures = False
 
@@ -108,22 +110,19 @@ class Exchange:
             if self.is_distributed:
                 moved = 4 * of_devices[0].size * len(parts)
                 self._add(sent=moved, received=moved)
-            if len(parts) == 1:
-                self._store.pushpull(key, of_devices, out=of_devices, priority=-place)
-                continue
-            sums = [nd.empty(of_devices[0].shape, ctx=of_devices[0].context) for _ in parts]
-            for pair, (part, out) in enumerate(zip(parts, sums)):
-                pushed = of_devices if pair == self.rank // 2 else self._zeros_like(of_devices[0])
-                self._store.pushpull(part, pushed, out=out, priority=-place)
-            total = sum(sums[1:], sums[0])
-            for array in of_devices:
-                total.copyto(array)
+            # MXNet puts what it receives where the pushed array was, too, so each is its own.
+            sums = [
+                of_devices if pair == self._pair else [nd.zeros_like(of_devices[0])] for pair, _ in enumerate(parts)
+            ]
+            for part, arrays_of_pair in zip(parts, sums):
+                self._store.pushpull(part, arrays_of_pair, out=arrays_of_pair, priority=-place)
+            if len(parts) > 1:
+                total = reduce(add, (first for first, *_ in sums))
+                for array in of_devices:
+                    total.copyto(array)
 
     def _keys(self, key: str) -> List[str]:
         return [key] if self._pairs == 1 else [f"{key}/{pair}" for pair in range(self._pairs)]
-
-    def _zeros_like(self, array: nd.NDArray) -> nd.NDArray:
-        return self._zeros.setdefault((array.shape, array.context), nd.zeros_like(array))
 
     def _add(self, **more) -> None:
         self.cost = self.cost._replace(**{name: getattr(self.cost, name) + value for name, value in more.items()})

@@ -148,21 +148,20 @@ class Hosts:
     def _init(self, name, script):
         options = ["--net", "--uts", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
         log = (self.folder / f"{name}.log").open("ab")
-        process = subprocess.Popen(
-            ["unshare", *options, "sh", "-c", script], stderr=log, stdout=log, preexec_fn=_end_with_this_process
-        )
-        self._started.append(process)
+        process = self._start(["unshare", *options, "sh", "-c", script], stderr=log, stdout=log)
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
         return int(_until(lambda: children.read_text().split(), "the first process of a host")[0])
+
+    def _start(self, words, **options):
+        process = subprocess.Popen(words, preexec_fn=_end_with_this_process, **options)  # noqa: PLW1509 - one thread
+        self._started.append(process)
+        return process
 
     def _lay_wire(self, name):
         delay, loss = self._wires[name]
         script = str(Path(__file__).with_name("wire.py"))
         words = [sys.executable, script, str(self._inits[name]), str(self._inits["hub"]), f"port-{name}"]
-        process = subprocess.Popen(
-            [*words, str(delay), str(loss)], stdout=subprocess.PIPE, preexec_fn=_end_with_this_process
-        )
-        self._started.append(process)
+        process = self._start([*words, str(delay), str(loss)], stdout=subprocess.PIPE)
         process.stdout.readline()  # the interfaces are there
 
     def _wait_for_sshd(self, name):

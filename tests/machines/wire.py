@@ -12,6 +12,7 @@ import struct
 import sys
 import time
 from collections import deque
+from contextlib import suppress
 
 _TUNSETIFF, _IFF_TAP, _IFF_NO_PI = 0x400454CA, 0x0002, 0x1000
 _LARGEST = 65536
@@ -43,10 +44,8 @@ def relay(ends, delay, loss):
                 on_the_way.append((time.monotonic() + delay, other[end], frame))
         while on_the_way and on_the_way[0][0] <= time.monotonic():
             _, end, frame = on_the_way.popleft()
-            try:
+            with suppress(OSError):  # the interface is down
                 os.write(end, frame)
-            except OSError:  # the interface is down
-                pass
 
 
 if __name__ == "__main__":

@@ -5,14 +5,14 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import ROOT
-from small_experiments import CONFIG, small_settings
+from small_experiments import CONFIG
+from worker_commands import ITERATIONS, PYTHON, command, ended, launched, run, settings
 
 from gluon_madapt.config import load_experiment
 from gluon_madapt.files.json_files import read_log
@@ -20,45 +20,14 @@ from gluon_madapt.runs.run import Run
 from gluon_madapt.stages import train_source
 from gluon_madapt.training.checkpoint import read_checkpoint
 
-PYTHON = sys.executable
-ITERATIONS = 20
-TOOLS = {"source": "train_source.py", "adversarial": "train_adv.py"}
-
-
-def settings(world, iterations=ITERATIONS, **changes):
-    rates = [f"{stage}.learning_rate=1e-4" for stage in ("source", "adversarial")]
-    sizes = [f"{stage}.{key}={value}" for stage in ("source", "adversarial") for key, value in changes.items()]
-    return [*small_settings(world, iterations), "bookkeeping.checkpoint_every=5", *rates, *sizes]
-
-
-def command(stage, folder, overrides, fixed=False):
-    tool = [str(ROOT / "tools" / TOOLS[stage]), "--config", str(CONFIG), "--run-dir", str(folder)]
-    return [
-        PYTHON,
-        *([str(ROOT / "tests" / "fixed_statistics.py")] if fixed else []),
-        *tool,
-        *(word for one in overrides for word in ("--set", one)),
-    ]
-
-
-def launched(words, workers=2):
-    return [PYTHON, str(ROOT / "tools" / "launch.py"), "-n", str(workers), "--", *words]
-
-
-def ended(words, **options):
-    return subprocess.run(words, check=False, capture_output=True, text=True, timeout=300, **options)
-
-
-def run(words):
-    done = ended(words)
-    assert done.returncode == 0, done.stderr
+STAGES = ("source", "adversarial")
 
 
 @pytest.fixture(scope="module")
 def both(tiny_world, tmp_path_factory):
     """Two stages by two workers, and by one with the doubled batch, with fixed statistics."""
     folder = tmp_path_factory.mktemp("workers")
-    for stage in TOOLS:
+    for stage in STAGES:
         start = [] if stage == "source" else ["--from", str(folder / "one" / "source" / "checkpoint.npz")]
         run(launched([*command(stage, folder / "two", settings(tiny_world, batch_size=2), fixed=True), *start]))
         run([*command(stage, folder / "one", settings(tiny_world, batch_size=4), fixed=True), *start])
@@ -66,7 +35,7 @@ def both(tiny_world, tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", TOOLS)
+@pytest.mark.parametrize("stage", STAGES)
 def test_two_workers_learn_what_one_with_the_doubled_batch_does(both, stage):
     two, one = (read_checkpoint(both / name / stage / "checkpoint.npz") for name in ("two", "one"))
     assert two.meta["iteration"] == one.meta["iteration"] == ITERATIONS
@@ -76,7 +45,7 @@ def test_two_workers_learn_what_one_with_the_doubled_batch_does(both, stage):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", TOOLS)
+@pytest.mark.parametrize("stage", STAGES)
 def test_the_log_has_every_iteration_once_and_the_losses_of_the_whole_batch(both, stage):
     two, one = (read_log(both / name / stage / "log.jsonl") for name in ("two", "one"))
     assert [entry["iteration"] for entry in two] == list(range(1, ITERATIONS + 1))
@@ -202,8 +171,8 @@ def test_over_ssh_the_workers_get_the_variables_and_the_folder(tiny_world, tmp_p
     ssh.write_text('#!/bin/sh\nfor last; do :; done\necho "$@" >>"$SSH_LOG"\nexec sh -c "$last"\n')
     ssh.chmod(0o755)
     log = tmp_path / "ssh.log"
-    words = launched(command("source", tmp_path / "run", settings(tiny_world, 3, batch_size=2)))
-    words[words.index("--") : words.index("--")] = ["--hosts", "127.0.0.1,localhost"]
+    words = command("source", tmp_path / "run", settings(tiny_world, 3, batch_size=2))
+    words = launched(words, hosts=("127.0.0.1", "localhost"))
     environment = dict(os.environ, PATH=f"{ssh.parent}:{os.environ['PATH']}", SSH_LOG=str(log))
     done = ended(words, env=environment, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

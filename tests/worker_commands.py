@@ -1,0 +1,41 @@
+"""Commands of trainings by several workers, on small experiments."""
+
+import subprocess
+import sys
+
+from conftest import ROOT
+from small_experiments import CONFIG, small_settings
+
+PYTHON = sys.executable
+ITERATIONS = 20
+TOOLS = {"source": "train_source.py", "adversarial": "train_adv.py", "retrain": "train_proxy.py"}
+
+
+def settings(world, iterations=ITERATIONS, **changes):
+    rates = [f"{stage}.learning_rate=1e-4" for stage in TOOLS]
+    sizes = [f"{stage}.{key}={value}" for stage in TOOLS for key, value in changes.items()]
+    return [*small_settings(world, iterations), "bookkeeping.checkpoint_every=5", *rates, *sizes]
+
+
+def command(stage, folder, overrides, fixed=False):
+    tool = [str(ROOT / "tools" / TOOLS[stage]), "--config", str(CONFIG), "--run-dir", str(folder)]
+    return [
+        PYTHON,
+        *([str(ROOT / "tests" / "fixed_statistics.py")] if fixed else []),
+        *tool,
+        *(word for one in overrides for word in ("--set", one)),
+    ]
+
+
+def launched(words, workers=2, hosts=()):
+    by_ssh = ["--hosts", ",".join(hosts)] if hosts else []
+    return [PYTHON, str(ROOT / "tools" / "launch.py"), "-n", str(workers), *by_ssh, "--", *words]
+
+
+def ended(words, **options):
+    return subprocess.run(words, check=False, capture_output=True, text=True, timeout=300, **options)
+
+
+def run(words):
+    done = ended(words)
+    assert done.returncode == 0, done.stderr
