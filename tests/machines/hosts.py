@@ -75,7 +75,7 @@ class Hosts:
         etc.mkdir()
         (etc / "sshd_config").write_text(_SSHD.format(folder=self.folder))
         (etc / "ssh_config").write_text(_SSH.format(folder=self.folder))
-        lines = [f"{self.address(name)} {name}" for name in self.names]
+        lines = [f"10.77.0.{number} {name}" for number, name in enumerate(self.names, start=1)]
         (self.folder / "hosts").write_text("\n".join(["127.0.0.1 localhost", *lines, ""]))
         try:
             self._inits["hub"] = self._init("hub", "exec sleep infinity")
@@ -92,9 +92,6 @@ class Hosts:
             process.kill()
             process.wait()
 
-    def address(self, name):
-        return f"10.77.0.{self.names.index(name) + 1}"
-
     def start_host(self, name):
         """Start a host, for the first time or after it was cut off."""
         mounts = f"mount --bind {self.folder}/hosts /etc/hosts && mount --bind {self.folder}/etc /etc/ssh"
@@ -104,8 +101,12 @@ class Hosts:
         else:
             self.configure("hub", f"ip link add port-{name} type veth peer name eth0 netns {self._inits[name]}")
         self.configure("hub", f"ip link set port-{name} master bridge up")
-        interface = f"ip addr add {self.address(name)}/24 dev eth0"
-        self.configure(name, "ip link set lo up", interface, "ip link set eth0 up")
+        number = self.names.index(name) + 1  # the address of the hardware stays, as others remember it
+        interface = (
+            f"ip link set eth0 address 02:00:00:00:00:{number:02x}",
+            f"ip addr add 10.77.0.{number}/24 dev eth0",
+        )
+        self.configure(name, "ip link set lo up", *interface, "ip link set eth0 up")
         self._wait_for_sshd(name)
 
     def configure(self, name, *commands):
