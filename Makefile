@@ -1,7 +1,7 @@
 # make demo: the mini world through all four stages; make test: the tests.  Both set up what they need in .venv.
 PYTHON_ENV := .venv/bin/python
 
-.PHONY: help setup demo test test-fast test-all test-gpu check-gpu lint bench
+.PHONY: help setup demo test test-fast test-all test-gpu test-machines check-gpu lint bench
 
 help:
 	@echo "make demo      train and adapt on the mini world (7 minutes on two cores)"
@@ -10,6 +10,7 @@ help:
 	@echo "make test-all  all tests"
 	@echo "make bench     speed and memory against PyTorch (an hour); writes docs/results/speed.md"
 	@echo "make check-gpu prove that a GPU computes and trains as the CPU does (ten minutes); make test-gpu: the tests of that"
+	@echo "make test-machines  trainings across three hosts and under Slurm, in namespaces of this machine, for root (ten minutes)"
 	@echo "make setup     the environment alone (.venv)"
 
 setup:
@@ -32,6 +33,10 @@ test-all: setup lint
 
 test-gpu: setup
 	@$(PYTHON_ENV) -m pytest -q -m gpu
+
+test-machines: setup
+	@tests/machines/packages.sh
+	@$(PYTHON_ENV) -m pytest -q -rs -m machines tests/machines
 
 check-gpu: setup
 	@$(PYTHON_ENV) tools/check_gpu.py
