@@ -1,7 +1,7 @@
 # make demo: the mini world through all four stages; make test: the tests.  Both set up what they need in .venv.
 PYTHON_ENV := .venv/bin/python
 
-.PHONY: help setup demo test test-fast test-all test-gpu test-machines check-gpu lint bench
+.PHONY: help setup demo test test-fast test-all test-gpu test-machines check-gpu notebook lint bench
 
 help:
 	@echo "make demo      train and adapt on the mini world (7 minutes on two cores)"
@@ -11,6 +11,7 @@ help:
 	@echo "make bench     speed and memory against PyTorch (an hour); writes docs/results/speed.md"
 	@echo "make check-gpu prove that a GPU computes and trains as the CPU does (ten minutes); make test-gpu: the tests of that"
 	@echo "make test-machines  trainings across three hosts and under Slurm, in namespaces of this machine, for root (ten minutes)"
+	@echo "make notebook  run notebooks/first_gpu.ipynb on the CPU, in short (five minutes)"
 	@echo "make setup     the environment alone (.venv)"
 
 setup:
@@ -40,6 +41,12 @@ test-machines: setup
 
 check-gpu: setup
 	@$(PYTHON_ENV) tools/check_gpu.py
+
+# Jupyter is for the notebook alone, so it gets an environment of its own.
+notebook: setup
+	@[ -x .venv-notebook/bin/jupyter-nbconvert ] || { $(PYTHON_ENV) -m venv --clear .venv-notebook && \
+		.venv-notebook/bin/python -m pip install --quiet --disable-pip-version-check nbconvert==7.16.6 ipykernel==6.29.5; }
+	@DEVICE='cpu(0)' .venv-notebook/bin/python -m nbconvert --to notebook --execute --output-dir runs notebooks/first_gpu.ipynb
 
 lint: setup
 	@$(PYTHON_ENV) -m ruff check .

@@ -31,6 +31,12 @@ def main(arguments):
         help="the device to check, and others to check together with it (default: gpu(0))",
     )
     parser.add_argument(
+        "--checks",
+        type=names,
+        metavar="A,B",
+        help="some of outputs, steps, stages, memory and speed (default: all)",
+    )
+    parser.add_argument(
         "--tables",
         type=names,
         default=["1", "2", "3", "4"],
@@ -45,8 +51,11 @@ def main(arguments):
     if not set(tables) <= set("1234"):
         raise UserError(f"--tables {','.join(tables)}: expected some of 1, 2, 3 and 4, or none")
     from gluon_madapt.config.values import device_name
-    from gluon_madapt.device_check import FAILED, check_device, write_device_report
+    from gluon_madapt.device_check import CHECKS, FAILED, check_device, write_device_report
 
+    wanted = parsed.checks or CHECKS
+    if not set(wanted) <= set(CHECKS):
+        raise UserError(f"--checks {','.join(wanted)}: expected some of {', '.join(CHECKS)}")
     try:
         devices = [device_name(name) for name in parsed.devices if name != "auto"]
     except ValueError:
@@ -54,7 +63,7 @@ def main(arguments):
     if len(devices) < len(parsed.devices):
         raise UserError(f"--devices {','.join(parsed.devices)}: expected gpu(0), gpu(1) and so on, or cpu(0)")
     began, checks = time.monotonic(), []
-    for check in check_device(ROOT, devices, [int(table) for table in tables]):
+    for check in check_device(ROOT, devices, [int(table) for table in tables], wanted):
         checks.append(check)
         print(check, flush=True)
     page = write_device_report(parsed.out, devices, checks, time.monotonic() - began)

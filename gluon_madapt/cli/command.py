@@ -20,6 +20,9 @@ from gluon_madapt.system.supported import MissingModuleError
 from gluon_madapt.system.workers import is_one_of_several
 
 streams.open_closed()  # before MXNet opens anything
+# A tool draws into files. A notebook's name for what draws into its page, which is no part of this environment, is an
+# error to Matplotlib.
+os.environ.pop("MPLBACKEND", None)
 try:
     cuda.refuse_missing_driver()
 except UserError as missing:  # now: a tool's other imports bring in MXNet, whose own message is a traceback

@@ -16,12 +16,15 @@ from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.system import cuda
 from gluon_madapt.system.devices import contexts_of
 
+CHECKS = ("outputs", "steps", "stages", "memory", "speed")
 _BASE, _MINI = "configs/gta5_resnet101.yaml", "configs/mini/gta5.yaml"
 # Of the four stages: enough for the loss to sink.
 _SHORT = ("source.iterations=200", "adversarial.iterations=60", "retrain.iterations=100", "bookkeeping.eval_every=0")
 
 
-def check_device(root: Path, devices: Sequence[str], tables: Sequence[int] = (1, 2, 3, 4)) -> Iterator[Check]:
+def check_device(
+    root: Path, devices: Sequence[str], tables: Sequence[int] = (1, 2, 3, 4), wanted: Sequence[str] = CHECKS
+) -> Iterator[Check]:
     """Yield what each check of some devices finds.
 
     Parameters
@@ -32,6 +35,8 @@ def check_device(root: Path, devices: Sequence[str], tables: Sequence[int] = (1,
         Such as "gpu(0)"; the first is checked, and all of them together.
     tables : sequence of int
         Those whose time is reckoned.
+    wanted : sequence of str
+        Those of `CHECKS` that are made.
 
     Raises
     ------
@@ -42,14 +47,16 @@ def check_device(root: Path, devices: Sequence[str], tables: Sequence[int] = (1,
     base, mini = root / _BASE, root / _MINI
     yield _libraries(context)
     with tempfile.TemporaryDirectory() as folder:
-        for checks in (
-            check_outputs(context, root / "tests" / "golden"),
-            check_steps(base, devices),
-            check_stages(mini, devices[0], Path(folder), _SHORT),
-            check_memory(base, devices[0], ()),
-            check_speed(root, devices[0], tables, ()),
-        ):
-            yield from _whatever_happens(checks)
+        checks = {
+            "outputs": check_outputs(context, root / "tests" / "golden"),
+            "steps": check_steps(base, devices),
+            "stages": check_stages(mini, devices[0], Path(folder), _SHORT),
+            "memory": check_memory(base, devices[0], ()),
+            "speed": check_speed(root, devices[0], tables, ()),
+        }
+        for name in CHECKS:
+            if name in wanted:
+                yield from _whatever_happens(checks[name])
 
 
 def _whatever_happens(checks: Iterator[Check]) -> Iterator[Check]:

@@ -38,6 +38,14 @@ def settings(world):
     return [word for one in small_settings(world) for word in ("--set", one)]
 
 
+def test_a_notebooks_own_backend_is_nothing_to_a_tool():
+    # Where a tool is called from a notebook's cell, Matplotlib is told of a module that this environment has not.
+    environment = dict(os.environ, MPLBACKEND="module://matplotlib_inline.backend_inline")
+    command = [sys.executable, "-c", "import gluon_madapt.cli.command, matplotlib"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.fixture(scope="module")
 def run(tiny_world, tmp_path_factory):
     """A run folder with all four stages, and the arguments that name it."""

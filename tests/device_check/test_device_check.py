@@ -1,5 +1,6 @@
 """What `check_gpu` says of a device: a CPU stands in, and is then given faults."""
 
+import importlib
 import json
 import re
 import shutil
@@ -27,6 +28,7 @@ from gluon_madapt.device_check import (
 from gluon_madapt.device_check.memory import peak_memory
 from gluon_madapt.device_check.outputs import check_outputs
 from gluon_madapt.device_check.pipeline import check_stages
+from gluon_madapt.errors import UserError
 from gluon_madapt.models.losses import SupervisedPass
 
 MINI = CONFIG
@@ -173,6 +175,12 @@ def test_an_error_ends_its_own_checks_alone(monkeypatch, tmp_path):
     assert [one["what"] for one in record["checks"]] == ["device", "first", "error", "speed"]
 
 
+def test_checks_that_are_not_wanted_are_not_made(monkeypatch):
+    monkeypatch.setattr(examination, "check_steps", lambda *_: iter([Check(OK, "one step", "fine")]))
+    checks = list(check_device(ROOT, ["cpu(0)"], wanted=["steps"]))
+    assert [check.what for check in checks] == ["device", "one step"]
+
+
 @pytest.mark.parametrize(
     ("devices", "message"),
     [
@@ -195,6 +203,11 @@ def test_a_device_that_is_not_there_is_one_line(devices, message, tmp_path):
     assert done.returncode == 2
     assert message in done.stderr.splitlines()[-1]
     assert not (tmp_path / "out").exists()
+
+
+def test_a_check_that_there_is_not_is_one_line():
+    with pytest.raises(UserError, match="--checks step: expected some of outputs, steps, stages, memory, speed"):
+        importlib.import_module("check_gpu").main(["--devices", "cpu(0)", "--checks", "step"])
 
 
 @pytest.mark.slow
