@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import numpy as np
 import pytest
@@ -60,6 +60,24 @@ def workers_on(hosts, name, folder):
     return int(done.stdout)
 
 
+@contextmanager
+def at_work(words, folder):
+    """Yield the process of a training that has begun to train."""
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        log = folder / "source" / "log.jsonl"
+        while not (log.exists() and len(read_log(log)) > 6) and process.poll() is None:
+            time.sleep(0.1)
+        yield process
+        process.kill()
+
+
+def gone_after(hosts, names, folder, began):
+    """Return how many seconds after a point in time no process on some hosts works on a run folder any more."""
+    while any(workers_on(hosts, name, folder) for name in names) and time.monotonic() < began + 2 * GONE_WITHIN:
+        time.sleep(0.1)
+    return time.monotonic() - began
+
+
 @pytest.fixture(scope="module")
 def undisturbed(hosts, tiny_world, tmp_path_factory):
     """A training by three hosts to its end."""
@@ -113,17 +131,11 @@ def test_when_a_host_vanishes_the_others_end_and_the_training_goes_on(hosts, tin
     vanish, mend, named = FAULTS[fault]
     folder = hosts.disk / "run" if "disk" in fault else tmp_path / "run"
     words = at(hosts, many(tiny_world, folder))
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        log = folder / "source" / "log.jsonl"
-        while not (log.exists() and len(read_log(log)) > 6) and process.poll() is None:
-            time.sleep(0.1)
+    with at_work(words, folder) as process:
         began = time.monotonic()
         vanish(hosts)
         said, _ = process.communicate(timeout=60)
-        left = [name for name in NAMES if named != name]
-        while any(workers_on(hosts, name, folder) for name in left) and time.monotonic() < began + 2 * GONE_WITHIN:
-            time.sleep(0.1)
-    seconds = time.monotonic() - began
+        seconds = gone_after(hosts, [name for name in NAMES if named != name], folder, began)
     print(f"{fault}: all others had ended after {seconds:.1f} s")
     assert seconds < GONE_WITHIN, said
     assert process.returncode != 0
@@ -134,6 +146,16 @@ def test_when_a_host_vanishes_the_others_end_and_the_training_goes_on(hosts, tin
     assert done.returncode == 0, done.stdout + done.stderr
     assert "continues after iteration" in done.stdout
     assert differing(folder, undisturbed) == []
+
+
+def test_workers_end_when_the_host_that_started_them_vanishes(hosts, tiny_world, tmp_path):
+    with at_work(at(hosts, many(tiny_world, tmp_path)), tmp_path):
+        began = time.monotonic()
+        hosts.cut("a")
+        seconds = gone_after(hosts, ["b", "c"], tmp_path, began)
+        hosts.mend("a")
+    print(f"the link of a is down: b and c had ended after {seconds:.1f} s")
+    assert seconds < GONE_WITHIN
 
 
 def test_a_slow_wire_that_loses_frames_changes_nothing_but_the_time(tiny_world, tmp_path):
