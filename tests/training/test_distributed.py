@@ -11,8 +11,9 @@ from small_experiments import ADVERSARY, CONFIG, small_experiment
 from gluon_madapt.config import load_experiment
 from gluon_madapt.data import Batch
 from gluon_madapt.errors import UserError
-from gluon_madapt.models import Segmenter, halvings
-from gluon_madapt.runs.networks import new_discriminators, new_segmenter
+from gluon_madapt.models import Segmenter
+from gluon_madapt.runs.datasets import cells_of
+from gluon_madapt.runs.networks import new_segmenter, new_space
 from gluon_madapt.stages import Run, train_source
 from gluon_madapt.stages.adversarial import AdversarialStep
 from gluon_madapt.stages.supervised import SupervisedStep
@@ -60,9 +61,9 @@ def trained(stage, devices, batch_size, accumulate, *overrides):
         step = SupervisedStep(net, settings, run.distributed)
         steps = (step(run.distributed.divide(batches), settings.learning_rate) for batches in source)
     else:
-        every.update(new_discriminators(run, halvings(2), net.mid_channels))
-        discriminators = {name: every[name] for name in ("D1", "D2")}
-        step = AdversarialStep(net, discriminators, settings, run.distributed)
+        space = new_space(run, net, settings.align, cells_of(settings))
+        every.update(space.networks)
+        step = AdversarialStep(net, space, settings, run.distributed)
         both = zip(source, iterations(batch_size, accumulate, labelled=False))
         steps = (step(list(zip(*map(run.distributed.divide, batches)))) for batches in both)
     run.distributed.broadcast(step.trainers, 0)
