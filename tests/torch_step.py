@@ -60,7 +60,7 @@ class TorchStep:
         for param, velocity in self.velocities:
             gradient = param.grad + self.settings.weight_decay * param
             velocity.mul_(self.settings.momentum).sub_(rate * gradient)
-            param += velocity
+            param.add_(velocity)
             param.grad = None
 
     def discriminator(self, name, x):
@@ -82,8 +82,8 @@ class TorchStep:
         for merge, (lower, rate) in enumerate(zip(maps[2::-1], (3, 6, 12)), start=1):
             upper = functional.relu(self.norm(f"merge{merge}.adapt1.0", fused))
             upper = self.conv("segmenter", f"merge{merge}.adapt1.2", upper, 1, rate, rate)
-            lower = self.conv("segmenter", f"merge{merge}.adapt2", lower, 1, 0)
-            fused = resized(upper, lower) + lower
+            kept = self.conv("segmenter", f"merge{merge}.adapt2", lower, 1, 0)
+            fused = resized(upper, kept) + kept
         feature = functional.relu(self.norm("final.0", fused))
         main = sum(self.conv("segmenter", f"classifier.b{i}", feature, 1, r, r) for i, r in enumerate((1, 2, 4, 8), 1))
         low = sum(self.conv("auxiliary", f"b{i}", maps[2], 1, r, r) for i, r in enumerate((1, 2, 4, 8), 1))

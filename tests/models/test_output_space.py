@@ -39,12 +39,12 @@ def random(*shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape).astype("f4")
 
 
-def space_of(number, output_stride=32, devices=(mx.cpu(0),)):
+def space_of(number, output_stride=32):
     net = Segmenter("small", CLASSES)
-    initialize_segmenter(net, devices)
+    initialize_segmenter(net, [mx.cpu(0)])
     space = SPACES["outputs"](net, SPACES["outputs"].cells(number, output_stride))
     for network in space.networks.values():
-        network.initialize(ctx=list(devices))
+        network.initialize()
     return net, space
 
 
