@@ -124,25 +124,36 @@ def test_the_auxiliary_classifier_is_there_for_d2_alone():
     assert (features.added, features.extra_losses(2)) == ({}, {})
 
 
-def test_the_passes_return_losses_and_probabilities():
-    net, space = space_of(2)
-    images, labels = nd.array(random(2, 3, 32, 48)), np.random.default_rng(2).integers(0, CLASSES, (2, 32, 48))
-    labels[0, :5] = 255
+def expected_maps(net, space, images):
+    """The scores of both classifiers, upsampled, where batch norm normalises by the batch."""
     with autograd.train_mode():
         outputs = Outputs(*net.quarter(images))
-    scores = [interpolated(one.asnumpy(), 32, 48) for one in (outputs.scores, space.added["auxiliary"](outputs.mid))]
+        scores = (outputs.scores, space.added["auxiliary"](outputs.mid))
+    return [interpolated(one.asnumpy(), 32, 48) for one in scores]
+
+
+def expected_losses(scores, labels):
     known = labels != 255
-    losses = []
-    for one in scores:
-        chosen = np.take_along_axis(softmax(one), np.where(known, labels, 0)[:, None], axis=1)[:, 0]
-        losses.append(-np.log(chosen[known]).mean())
-    maps = [softmax(one) for one in scores]
-    found = TrainingGraph(SupervisedPass(net, space))(images, nd.array(labels))
-    expectations = [(found, [*losses, *maps]), (TrainingGraph(UnlabelledPass(net, space))(images), maps)]
-    for arrays, expected in expectations:
-        assert len(arrays) == len(expected)
-        for array, value in zip(arrays, expected):
-            np.testing.assert_allclose(array.asnumpy().squeeze(), np.squeeze(value), rtol=1e-3, atol=1e-4)
-    joint = TrainingGraph(JointPass(net, space))(nd.concat(images, images, dim=0), nd.array(labels))
-    for array, value in zip(joint, [*losses, *maps, *maps]):  # of twice the same images, batch statistics are the same
+    chosen = [np.take_along_axis(softmax(one), np.where(known, labels, 0)[:, None], axis=1)[:, 0] for one in scores]
+    return [-np.log(one[known]).mean() for one in chosen]
+
+
+def assert_close(arrays, expected):
+    assert len(arrays) == len(expected)
+    for array, value in zip(arrays, expected):
         np.testing.assert_allclose(array.asnumpy().squeeze(), np.squeeze(value), rtol=1e-3, atol=1e-4)
+
+
+def test_the_passes_return_losses_and_probabilities():
+    net, space = space_of(2)
+    images, labels = nd.array(random(4, 3, 32, 48)), np.random.default_rng(2).integers(0, CLASSES, (2, 32, 48))
+    labels[0, :5] = 255
+    scores = expected_maps(net, space, images[:2])
+    losses, maps = expected_losses(scores, labels), [softmax(one) for one in scores]
+    assert_close(TrainingGraph(SupervisedPass(net, space))(images[:2], nd.array(labels)), [*losses, *maps])
+    assert_close(TrainingGraph(UnlabelledPass(net, space))(images[:2]), maps)
+    scores = expected_maps(net, space, images)
+    maps = [softmax(one) for one in scores]
+    losses = expected_losses([one[:2] for one in scores], labels)
+    expected = [*losses, *(one[:2] for one in maps), *(one[2:] for one in maps)]
+    assert_close(TrainingGraph(JointPass(net, space))(images, nd.array(labels)), expected)
