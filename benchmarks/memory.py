@@ -16,11 +16,11 @@ from mxnet import nd
 
 from gluon_madapt.config import load_experiment
 from gluon_madapt.evaluation import predict_labels
-from gluon_madapt.models import halvings
+from gluon_madapt.models import SPACES
 from gluon_madapt.proxy_maps.network_pass import Networks
 from gluon_madapt.reproduction.iterations import training_iteration
 from gluon_madapt.run_layout import TRAININGS
-from gluon_madapt.runs.networks import new_discriminators, new_segmenter
+from gluon_madapt.runs.networks import new_segmenter, new_space
 from gluon_madapt.stages import Run
 
 CONFIG = Path(__file__).resolve().parent.parent / "configs" / "base.yaml"
@@ -53,7 +53,7 @@ def work(run, stage, batch_size):
         return
     net = new_segmenter(run)
     if stage == "proxies":
-        networks = Networks(run, net, new_discriminators(run, halvings(2), net.mid_channels))
+        networks = Networks(run, net, new_space(run, net, "features", SPACES["features"].cells(2)))
         for image in random_images(2, *TARGET):
             networks.maps(image, FULL)
     else:

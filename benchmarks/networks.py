@@ -34,7 +34,7 @@ from gluon_madapt.config import load_experiment
 from gluon_madapt.evaluation import predict_probabilities
 from gluon_madapt.export.onnx_file import write_onnx
 from gluon_madapt.labels import class_set
-from gluon_madapt.models import Discriminator, halvings
+from gluon_madapt.models import SPACES
 from gluon_madapt.models.fusion import FEATURE_CHANNELS
 from gluon_madapt.precision import BFLOAT16, FLOAT32, has_bfloat16
 from gluon_madapt.prediction.runtimes import OnnxRuntime, OpenVino
@@ -152,14 +152,15 @@ def adversarial(encoder):
     difference = largest_difference(net(nd.array(targets)), twin.eval()(channels_last(targets)))
     twin.train()
     channels = {"D1": FEATURE_CHANNELS, "D2": net.mid_channels}
-    discriminators, twins = {}, {}
-    for name, number in channels.items():
-        discriminators[name] = initialized(Discriminator(number, halvings(2)[name]))
-        twins[name] = load_gluon(TorchDiscriminator(number, halvings(2)[name]), parameter_values(discriminators[name]))
+    cells, twins = SPACES["features"].cells(2), {}
+    space = SPACES["features"](net, cells)
+    for name, discriminator in space.discriminators.items():
+        initialized(discriminator)
+        twin_of_d = TorchDiscriminator(channels[name], cells[name].halvings)
+        twins[name] = load_gluon(twin_of_d, parameter_values(discriminator))
         twins[name].to(memory_format=torch.channels_last)
     step, again = (
-        AdversarialStep(net, discriminators, settings.model_copy(update={"recompute": twice}))
-        for twice in (False, True)
+        AdversarialStep(net, space, settings.model_copy(update={"recompute": twice})) for twice in (False, True)
     )
     parts = [(Part(nd.array(images), nd.array(labels)), Part(nd.array(targets)))]
 

@@ -28,14 +28,14 @@ from brute_force import divided_labels, sorted_thresholds, whole_images
 
 from gluon_madapt.config import Data, load_experiment
 from gluon_madapt.data import normalize, open_dataset, resize_image
-from gluon_madapt.models import halvings
+from gluon_madapt.models import SPACES
 from gluon_madapt.models.bilinear import resize_like
 from gluon_madapt.proxies import Shares, compute_thresholds, label_image
 from gluon_madapt.proxy_maps.cache import MapCache, Shard, StoredMaps
 from gluon_madapt.proxy_maps.labelling import Labelling, label_all
 from gluon_madapt.proxy_maps.network_pass import Networks
 from gluon_madapt.proxy_maps.threshold_search import SavedSearch, find_thresholds
-from gluon_madapt.runs.networks import new_discriminators, new_segmenter
+from gluon_madapt.runs.networks import new_segmenter, new_space
 from gluon_madapt.stages import Run
 from gluon_madapt.upsampling import probability_blocks
 
@@ -234,7 +234,7 @@ def network_on_random_images():
 def random_networks():
     run = Run(load_experiment(ROOT / "configs" / "base.yaml", ["model.weights=none", "devices=[cpu(0)]"]))
     net = new_segmenter(run)
-    return Networks(run, net, new_discriminators(run, halvings(2), net.mid_channels))
+    return Networks(run, net, new_space(run, net, "features", SPACES["features"].cells(2)))
 
 
 def real_maps(cityscapes):

@@ -6,8 +6,8 @@ from small_experiments import ADVERSARY, CONFIG
 
 from gluon_madapt.config import load_experiment
 from gluon_madapt.data import Batch
-from gluon_madapt.models import halvings
-from gluon_madapt.runs.networks import new_discriminators, new_segmenter
+from gluon_madapt.runs.datasets import cells_of
+from gluon_madapt.runs.networks import new_segmenter, new_space
 from gluon_madapt.runs.run import Run
 from gluon_madapt.stages.adversarial import AdversarialStep
 
@@ -28,10 +28,9 @@ class Training:
         settings += ["adversarial.lambda_1=0.1", "adversarial.lambda_2=0.1", *overrides]
         self.run = Run(load_experiment(CONFIG, [*ADVERSARY, *settings]))
         self.net = new_segmenter(self.run)
-        self.discriminators = new_discriminators(self.run, halvings(2), self.net.mid_channels)
-        self.step = AdversarialStep(
-            self.net, self.discriminators, self.run.experiment.adversarial, self.run.distributed
-        )
+        settings = self.run.experiment.adversarial
+        self.space = new_space(self.run, self.net, settings.align, cells_of(settings))
+        self.step = AdversarialStep(self.net, self.space, settings, self.run.distributed)
         self.run.distributed.broadcast(self.step.trainers, 0)
         self.rng, self.accumulate = np.random.default_rng(0), accumulate
 
@@ -50,7 +49,7 @@ class Training:
 
     def values(self, context):
         """Return all parameters of all networks on a device."""
-        networks = {"segmenter": self.net, **self.discriminators}
+        networks = {"segmenter": self.net, **self.space.networks}
         return {
             f"{name}/{key}": param.data(context).asnumpy()
             for name, network in networks.items()

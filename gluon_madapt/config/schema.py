@@ -39,6 +39,9 @@ _Side = Annotated[Whole, Field(ge=_SMALLEST, le=1 << 16)]
 _Size = Annotated[Tuple[_Side, _Side], a_pair("a width and a height, as in [1024, 512]")]
 _ScaleRange = Annotated[Tuple[float, float], a_pair("the lowest and the highest factor, as in [0.7, 1.3]")]
 
+_Beta = Annotated[float, Field(ge=0, lt=1)]
+_Betas = Annotated[Tuple[_Beta, _Beta], a_pair("the two decay rates of Adam, as in [0.9, 0.999]")]
+
 # Train ids are bytes, and 255 is of none.
 _MOST_CLASSES = 255
 
@@ -154,16 +157,23 @@ class Source(Training):
 
 
 class Adversarial(Training):
-    """Stage 2: adversarial training with zero, one (D1) or two discriminators; both learning rates are constant.
+    """Stage 2: adversarial training with zero, one (D1) or two discriminators.
 
-    ``output_stride`` is the side of one cell of what the discriminators say, in pixels of the image; D2 starts at 16.
+    ``align`` says what these look at: features, or class probabilities (Tsai et al., CVPR 2018), for which two need an
+    auxiliary classifier, whose segmentation loss ``lambda_auxiliary`` weighs.
+    ``output_stride`` is the side of one cell of what the discriminators say, in pixels of the image; on features D2
+    starts at 16.  All learning rates decrease by ``poly_power``; 0 is constant.
     ``statistics`` says whose passes move the running statistics of batch norm: those of both domains, or of the target.
     """
 
+    poly_power: float = Field(default=0.0, ge=0)
+    align: Literal["features", "outputs"] = "features"
     discriminators: Annotated[Literal[0, 1, 2], WHOLE]
     output_stride: Annotated[Literal[4, 8, 16, 32], WHOLE] = 32
     discriminator_learning_rate: float = _Positive
+    discriminator_betas: _Betas = (0.9, 0.999)
     lambda_seg: float = _NotNegative
+    lambda_auxiliary: float = Field(default=0.1, gt=0)
     lambda_1: float = _NotNegative
     lambda_2: float = _NotNegative
     objective: Literal["non_saturating", "minimax"]

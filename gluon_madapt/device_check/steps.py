@@ -10,11 +10,11 @@ from mxnet import nd
 from gluon_madapt.config import load_experiment
 from gluon_madapt.device_check.checks import FAILED, OK, SKIPPED, WARNING, Check
 from gluon_madapt.labels import IGNORE
-from gluon_madapt.models.losses import SupervisedPass
+from gluon_madapt.models.passes import SupervisedPass
 from gluon_madapt.models.training_graph import TrainingGraph
 from gluon_madapt.run_layout import TRAININGS
-from gluon_madapt.runs.datasets import halvings_of
-from gluon_madapt.runs.networks import new_discriminators, new_segmenter
+from gluon_madapt.runs.datasets import cells_of
+from gluon_madapt.runs.networks import new_segmenter, new_space
 from gluon_madapt.runs.run import Run
 from gluon_madapt.stages.adversarial import AdversarialStep
 from gluon_madapt.stages.supervised import SupervisedStep
@@ -128,9 +128,9 @@ def _trained(
     networks: Dict[str, Any] = {"segmenter": net}
     context = run.contexts[read_from]
     if stage == "adversarial":
-        discriminators = new_discriminators(run, halvings_of(settings), net.mid_channels)
-        networks.update(discriminators)
-        step = AdversarialStep(net, discriminators, settings, run.distributed)
+        space = new_space(run, net, settings.align, cells_of(settings))
+        networks.update(space.networks)
+        step = AdversarialStep(net, space, settings, run.distributed)
         run.distributed.broadcast(step.trainers, 0)
         before = _values(networks, context)
         step(list(zip(_parts(run, _SOURCE), _parts(run, _TARGET))))

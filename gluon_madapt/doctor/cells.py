@@ -3,8 +3,7 @@
 from typing import Iterator
 
 from gluon_madapt.doctor.findings import WARNING, Finding
-from gluon_madapt.models.discriminator import cells_across
-from gluon_madapt.runs.datasets import halvings_of, input_size, own_size
+from gluon_madapt.runs.datasets import cells_of, input_size, own_size
 from gluon_madapt.stages import Run
 
 # Cells across an image, below which the adversarial confidence of a pixel is hardly of its own place: the paper's
@@ -16,8 +15,8 @@ def examine_cells(run: Run) -> Iterator[Finding]:
     """Warn of discriminators whose output has few cells across the target images that they see in stage 2."""
     settings = run.experiment.adversarial
     width, _ = input_size(settings.target_input, own_size(run.experiment, "target"))
-    for name, halved in halvings_of(settings).items():
-        cells = cells_across(width, name, halved)
+    for name, seen in cells_of(settings).items():
+        cells = seen.across(width)
         if cells < FEWEST_CELLS:
             yield Finding(
                 WARNING,

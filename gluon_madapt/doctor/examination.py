@@ -9,7 +9,7 @@ from gluon_madapt.doctor.machine import examine_devices, examine_disk, examine_p
 from gluon_madapt.errors import UserError
 from gluon_madapt.files.hashing import sha256
 from gluon_madapt.run_layout import CACHE, STAGES, TRAININGS
-from gluon_madapt.runs.datasets import halvings_of, refuse_sizes
+from gluon_madapt.runs.datasets import cells_of, refuse_sizes
 from gluon_madapt.runs.networks import new_segmenter
 from gluon_madapt.runs.ownership import refuse_other_cache, refuse_other_stage
 from gluon_madapt.stages import Run
@@ -83,5 +83,5 @@ def _examine_trainings(run: Run) -> Iterator[Finding]:
                 dataset = run.dataset(which, labelled=False)
             except UserError:  # which is found under data
                 continue
-            refuse_sizes(dataset, seen, run.experiment.model.encoder, halvings_of(settings))
+            refuse_sizes(dataset, seen, run.experiment.model.encoder, cells_of(settings))
     yield from examine_cells(run)

@@ -25,6 +25,9 @@ _GIB = 2**30
 # a time, with activations kept and computed twice.  On a GPU it is of that order; nobody has measured it there.  The
 # small encoder's are guessed.
 _MEMORY = {"resnet101": (1.1, 3.6, 1.7), "vgg16": (2.9, 2.5, 2.3), "small": (0.3, 0.5, 0.35)}
+# What stage 2 takes more, by what is aligned: GiB whatever the batch, and per megapixel.  Of two discriminators on the
+# probabilities of 19 classes, by iterations of the small encoder on a CPU, up to 512x256.
+_MORE_MEMORY = {"features": (0.0, 0.0), "outputs": (0.2, 3.1)}
 # Parameters of the networks, in bytes of a checkpoint, with momentum.
 _CHECKPOINT_GIB = {"resnet101": 0.37, "vgg16": 0.95, "small": 0.02}
 # What stage 3 keeps of an image: scores of all classes for every sixteenth pixel, and a label map.
@@ -104,6 +107,9 @@ def memory_of(run: Run, stage: str) -> float:
     settings = getattr(run.experiment, stage)
     base, kept, recomputed = _MEMORY[run.experiment.model.encoder]
     per_megapixel = recomputed if settings.recompute else kept
+    if stage == "adversarial":
+        more, more_per_megapixel = _MORE_MEMORY[settings.align]
+        base, per_megapixel = base + more, per_megapixel + more_per_megapixel
     return base + per_megapixel * _at_a_time(run, stage) * settings.batch_size / len(run.contexts)
 
 

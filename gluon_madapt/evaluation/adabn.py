@@ -10,7 +10,7 @@ from mxnet import nd
 
 from gluon_madapt.data.fingerprints import Fingerprint
 from gluon_madapt.models import Segmenter
-from gluon_madapt.models.losses import FeaturePass
+from gluon_madapt.models.passes import UnlabelledPass
 from gluon_madapt.models.training_graph import TrainingGraph
 from gluon_madapt.runs.run import Run
 
@@ -44,7 +44,7 @@ def adapt_statistics(net: Segmenter, images: Iterable[nd.NDArray]) -> None:
     The parameters stay as they are.  MXNet updates running statistics in the backward pass, by their momentum: some 50
     batches replace the old ones but for half a percent.
     """
-    features = TrainingGraph(FeaturePass(net))
+    features = TrainingGraph(UnlabelledPass(net))
     for batch in images:
         features(batch)
         features.backward(None, None)

@@ -1,6 +1,6 @@
 """The patch-based discriminators D1 on F(X) and D2 on F_l(X) (P §2.2, §2.4)."""
 
-from typing import Dict
+from typing import NamedTuple
 
 from mxnet.gluon import HybridBlock, nn
 
@@ -12,28 +12,36 @@ INPUT_STRIDES = {"D1": 4, "D2": 16}
 OUTPUT_STRIDE = 32
 
 
-def halvings(number: int, output_stride: int = OUTPUT_STRIDE) -> Dict[str, int]:
-    """Return how often D1, or D1 and D2, halve their maps to end at 1/output_stride of the image.
+class Cells(NamedTuple):
+    """How finely a discriminator looks, and speaks.
 
-    Parameters
+    Attributes
     ----------
-    number : int
-        0 (neither), 1 (D1) or 2.
-    output_stride : int
-        4, 8, 16 or 32.  A discriminator whose map is coarser than that stays there.
-
-    Returns
-    -------
-    dict of str to int
-        By name: {"D1": 3, "D2": 1} for two at 1/32, {"D1": 0, "D2": 0} at 1/4, where D2 stays at 1/16.
+    starts_at : int
+        The side of a cell of the map that it looks at, in pixels of the image.
+    halvings : int
+        How often it halves its map, rounding down.
     """
-    names = list(INPUT_STRIDES)[:number]
-    return {name: max(0, (output_stride // INPUT_STRIDES[name]).bit_length() - 1) for name in names}
 
+    starts_at: int
+    halvings: int
 
-def cells_across(pixels: int, name: str, halved: int) -> int:
-    """Return how many cells D1 or D2, which halves its map so often, makes of so many pixels of a side."""
-    return -(-pixels // INPUT_STRIDES[name]) >> halved
+    @classmethod
+    def between(cls, starts_at: int, ends_at: int) -> "Cells":
+        """Return those that end at so many pixels of the image, or stay where they start if that is coarser."""
+        return cls(starts_at, max(0, (ends_at // starts_at).bit_length() - 1))
+
+    def across(self, pixels: int) -> int:
+        """Return how many cells it says something of, for so many pixels of a side."""
+        return -(-pixels // self.starts_at) >> self.halvings
+
+    @property
+    def least_side(self) -> int:
+        """The fewest pixels of a side that leave it a cell.
+
+        Its map needs 2**halvings cells; the last of them may be a part of one.
+        """
+        return (2**self.halvings - 1) * self.starts_at + 1
 
 
 class Discriminator(HybridBlock):
@@ -47,7 +55,7 @@ class Discriminator(HybridBlock):
     in_channels : int
         Channels of the feature map.
     halvings : int
-        As of `halvings`: 3 for D1 on F(X), 1 for D2 on F_l(X) in the paper.
+        3 for D1 on F(X), 1 for D2 on F_l(X) in the paper.
 
     Input: (N, in_channels, H, W).  Output: (N, 1, h, w) logits of "source", h = H // 2**halvings.
     """

@@ -4,7 +4,7 @@ from itertools import count
 from typing import Callable, Mapping, Optional, Sequence, Tuple
 
 from gluon_madapt.errors import UserError
-from gluon_madapt.models.discriminator import INPUT_STRIDES
+from gluon_madapt.models.discriminator import Cells
 
 # A width and a height.
 Size = Tuple[int, int]
@@ -17,20 +17,16 @@ _MOST_PIXELS = 1 << 26
 _LONGEST_SIDE = 1 << 15
 
 
-def least_side(encoder: str, discriminators: Optional[Mapping[str, int]] = None) -> int:
-    """Return how many pixels each side of an image needs for an encoder, and for discriminators on its maps.
-
-    A discriminator rounds down where it halves, so that its map needs 2**halvings cells; the last may be a part of one.
-    """
-    cells = {name: 2**halved for name, halved in (discriminators or {}).items()}
-    return max(_LEAST_SIDE.get(encoder, 1), *((cells[name] - 1) * INPUT_STRIDES[name] + 1 for name in cells), 1)
+def least_side(encoder: str, discriminators: Optional[Mapping[str, Cells]] = None) -> int:
+    """Return how many pixels each side of an image needs for an encoder, and for discriminators of such cells."""
+    return max(_LEAST_SIDE.get(encoder, 1), *(cells.least_side for cells in (discriminators or {}).values()), 1)
 
 
 def refuse_size(
     own: Size,
     seen: Size,
     encoder: str,
-    discriminators: Optional[Mapping[str, int]] = None,
+    discriminators: Optional[Mapping[str, Cells]] = None,
     scales: Sequence[float] = (1.0,),
     rounding: Callable[[float], int] = round,
 ) -> None:
@@ -42,8 +38,8 @@ def refuse_size(
         The size of the image, and that which it is resized to.
     encoder : str
         "resnet101", "vgg16" or "small".
-    discriminators : mapping of str to int, optional
-        Those that look at its maps, and how often each halves its own, as of `halvings`.
+    discriminators : mapping of str to Cells, optional
+        The cells of those that look at its maps, as of `Space.cells`.
     scales : sequence of float
         Factors on ``seen``.
     rounding : callable

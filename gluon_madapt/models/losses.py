@@ -1,8 +1,4 @@
-"""The losses (P Eq. 1 to 3), and the passes through the segmenter that training compiles."""
-
-from abc import ABC, abstractmethod
-
-from mxnet.gluon.parameter import ParameterDict
+"""The losses (P Eq. 1 to 3): on labels, of the discriminators, and what F receives from these."""
 
 from gluon_madapt.labels import IGNORE
 from gluon_madapt.models.bilinear import resize_channels_last
@@ -44,43 +40,6 @@ def source_likelihood_loss(F, logits):
 def target_likelihood_loss(F, logits):
     """-log(1 - D(x)), the mean over D's cells, from D's logits: low where D takes x for target.  P Eq. 2 and 3."""
     return F.mean(F.Activation(logits, act_type="softrelu"))
-
-
-class TrainingPass(View, ABC):
-    """A pass that teaches F: images, and what else it takes, through the encoder to what is learnt from its maps."""
-
-    def hybrid_forward(self, F, images, *labels):
-        """Compute the pass from ``images``, (N, 3, H, W)."""
-        return self.after_encoder(F, self.network.encode(images), images, *labels)
-
-    @abstractmethod
-    def after_encoder(self, F, maps, images, *labels):
-        """Compute the pass from the maps of the encoder, (c1, c2, c3, c4); ``images`` are for their size alone."""
-
-
-class SupervisedPass(TrainingPass):
-    """Labelled images to (segmentation loss (1,), feature, mid-level map)."""
-
-    def after_encoder(self, F, maps, images, labels):
-        """Compute the loss against ``labels``, (N, H, W), float32 train ids."""
-        feature, mid = self.network.decode(maps)
-        return segmentation_loss(F, self.network.classifier(feature), labels, images), feature, mid
-
-
-class FeaturePass(TrainingPass):
-    """Images to (feature, mid-level map): all that training needs of the target."""
-
-    def collect_params(self, select=None):
-        """Return the parameters of F: those of the segmenter but for the classifier."""
-        params = ParameterDict()
-        for child in self.network._children.values():
-            if child is not self.network.classifier:
-                params.update(child.collect_params(select))
-        return params
-
-    def after_encoder(self, F, maps, images):
-        """Extract the features."""
-        return self.network.decode(maps)
 
 
 class DomainLoss(View):
@@ -131,16 +90,3 @@ class TargetTerm(View):
 
 def _negative_target_likelihood_loss(F, logits):
     return -target_likelihood_loss(F, logits)
-
-
-class JointPass(TrainingPass):
-    """Source and target in one pass, so that batch norm sees both.  Ours, for inputs of one size.
-
-    The first half of the images is the source.
-    """
-
-    def after_encoder(self, F, maps, images, labels):
-        """Return the loss of the source half, then feature and mid-level map of the source and those of the target."""
-        features, mids = (F.split(both, num_outputs=2, axis=0) for both in self.network.decode(maps))
-        loss = segmentation_loss(F, self.network.classifier(features[0]), labels, images)
-        return loss, features[0], mids[0], features[1], mids[1]

@@ -81,6 +81,14 @@ class Segmenter(HybridBlock):
         fused = self.merge3(self.merge2(self.merge1(c4, c3), c2), c1)
         return self.final(fused), c3
 
+    def collect_feature_params(self, select=None) -> ParameterDict:
+        """Return the parameters of F: those of the segmenter but for the classifier."""
+        params = ParameterDict()
+        for child in self._children.values():
+            if child is not self.classifier:
+                params.update(child.collect_params(select))
+        return params
+
     def hybrid_forward(self, F, images):
         """Segment images at their own size."""
         feature, mid = self.extract_features(images)

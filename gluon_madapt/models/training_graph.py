@@ -7,7 +7,7 @@ import mxnet as mx
 from mxnet import nd, sym
 
 from gluon_madapt.models.encoders import Encoder
-from gluon_madapt.models.losses import TrainingPass
+from gluon_madapt.models.passes import TrainingPass
 from gluon_madapt.models.running_statistics import held_statistics, statistics_moved_once
 
 

@@ -2,7 +2,7 @@
 
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Dict, Optional, Tuple
+from typing import Any, Dict, Optional, Tuple
 
 import mxnet as mx
 import numpy as np
@@ -11,11 +11,13 @@ from mxnet import nd
 from gluon_madapt.data import Dataset, normalize, resize_image
 from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.evaluation.adabn import adapt_to_target, how_adapted
-from gluon_madapt.models import Discriminator, Segmenter, halvings
+from gluon_madapt.models import SPACES, Cells, Segmenter, Space
 from gluon_madapt.models.discriminator import OUTPUT_STRIDE
+from gluon_madapt.models.space import Outputs
+from gluon_madapt.models.spaces import OLDEST
 from gluon_madapt.precision import FLOAT32
 from gluon_madapt.proxy_maps.cache import MapCache, Shard, StoredMaps
-from gluon_madapt.runs.networks import new_discriminators
+from gluon_madapt.runs.networks import new_space
 from gluon_madapt.runs.run import Run
 from gluon_madapt.runs.trained import load_any_segmenter
 from gluon_madapt.system.progress import Progress
@@ -23,11 +25,19 @@ from gluon_madapt.system.threads import in_threads
 from gluon_madapt.training.checkpoint import load_network, read_meta, stored_networks
 
 
-def discriminators_in(path: Path) -> Dict[str, int]:
-    """Return how often the discriminators of a checkpoint halve their maps, as of `halvings`; {} if there are none."""
+def discriminators_in(path: Path) -> Dict[str, Cells]:
+    """Return the cells of the discriminators of a checkpoint, by name; {} if there are none."""
     number = len({"D1", "D2"} & stored_networks(path))
+    if not number:
+        return {}
+    meta = read_meta(path)
     # An older version does not say it, and had the paper's stride.
-    return halvings(number, read_meta(path).get("output_stride", OUTPUT_STRIDE)) if number else {}
+    return SPACES[_aligned(meta)].cells(number, meta.get("output_stride", OUTPUT_STRIDE))
+
+
+def _aligned(meta: Dict[str, Any]) -> str:
+    """Return which space the discriminators of a checkpoint look at, by what it says of itself."""
+    return meta.get("align", OLDEST)
 
 
 def open_cache(run: Run, start: Path, target: Dataset, folder: Path, inputs: dict) -> MapCache:
@@ -110,14 +120,14 @@ def load_networks(run: Run, start: Path, adabn_batches: int = 0) -> "Networks":
     net, checkpoint = load_any_segmenter(run, start)
     if adabn_batches:
         adapt_to_target(run, net, adabn_batches)
-    discriminators = new_discriminators(run, discriminators_in(start), net.mid_channels)
-    for name, discriminator in discriminators.items():
-        load_network(checkpoint, name, discriminator, start)
-    return Networks(run, net, discriminators)
+    space = new_space(run, net, _aligned(checkpoint.meta), discriminators_in(start))
+    for name, network in space.networks.items():
+        load_network(checkpoint, name, network, start)
+    return Networks(run, net, space)
 
 
 class Networks:
-    """A segmenter and its discriminators, compiled for images of one size.
+    """A segmenter, its discriminators and what these look through, compiled for images of one size.
 
     Parameters
     ----------
@@ -125,20 +135,21 @@ class Networks:
         The run, for its device.
     net : Segmenter
         The segmenter.
-    discriminators : dict of str to Discriminator
-        "D1", "D2", both or neither.
+    space : Space
+        The discriminators, and what they have seen in training.
     """
 
-    def __init__(self, run: Run, net: Segmenter, discriminators: Dict[str, Discriminator]):
+    def __init__(self, run: Run, net: Segmenter, space: Space):
         self._context: mx.Context = run.context
-        self._net, self._discriminators = net, discriminators
+        self._net, self._space = net, space
         net.compile_for_inference(run.experiment.proxies.precision)
-        for discriminator in discriminators.values():
-            discriminator.hybridize(static_alloc=True)
+        for network in space.networks.values():
+            network.hybridize(static_alloc=True)
 
     def maps(self, image: np.ndarray, size: Tuple[int, int]) -> StoredMaps:
         """Return what there is to keep of a normalised image, (3, h, w) float32, of a (height, width) of its own."""
-        logits, feature, mid = self._net.quarter(nd.array(image[None], ctx=self._context))
-        seen = {"D1": feature, "D2": mid}
-        source = [nd.sigmoid(discriminator(seen[name])) for name, discriminator in self._discriminators.items()]
-        return StoredMaps(size, [one[0, 0].asnumpy() for one in source], logits[0].asnumpy())
+        images = nd.array(image[None], ctx=self._context)
+        outputs = Outputs(*self._net.quarter(images))
+        seen = self._space.named(self._space.maps(nd, outputs, images))
+        source = [nd.sigmoid(network(seen[name])) for name, network in self._space.discriminators.items()]
+        return StoredMaps(size, [one[0, 0].asnumpy() for one in source], outputs.scores[0].asnumpy())

@@ -13,7 +13,6 @@ from gluon_madapt.evaluation import predict_labels
 from gluon_madapt.evaluation.protocol import protocol_of
 from gluon_madapt.evaluation.tables import text_table
 from gluon_madapt.formats import duration
-from gluon_madapt.models.discriminator import cells_across
 from gluon_madapt.models.image_sizes import refuse_size
 from gluon_madapt.proxies import compute_thresholds, label_image
 from gluon_madapt.proxy_maps.cache import StoredMaps
@@ -23,7 +22,7 @@ from gluon_madapt.reproduction.iterations import input_sizes, random_images, tra
 from gluon_madapt.reproduction.plan import Plan
 from gluon_madapt.reproduction.reuse import DONE, REFUSED, TO_FINISH, TO_RUN, reuse_of
 from gluon_madapt.reproduction.steps import Step
-from gluon_madapt.runs.datasets import halvings_of, image_count, own_size
+from gluon_madapt.runs.datasets import cells_of, image_count, own_size
 from gluon_madapt.runs.networks import new_segmenter
 from gluon_madapt.runs.run import Run
 
@@ -69,7 +68,7 @@ class Estimate:
         settings = getattr(experiment, step.stage)
         key = [settings.batch_size, settings.recompute, input_sizes(run, step.stage), run.number > 1]
         if step.stage == "adversarial":
-            key += [settings.discriminators, settings.output_stride, settings.joint_pass]
+            key += [settings.align, settings.discriminators, settings.output_stride, settings.joint_pass]
         each = self._once(run, (step.stage, *key), lambda: _iteration(run, step.stage))
         return each * (settings.iterations - iterations_done)
 
@@ -119,7 +118,7 @@ def _network_pass(run: Run) -> float:
     net = new_segmenter(run)
     net.compile_for_inference(run.experiment.proxies.precision)
     size = run.experiment.proxies.size or own_size(run.experiment, "target")
-    refuse_size(size, size, run.experiment.model.encoder, halvings_of(run.experiment.adversarial))
+    refuse_size(size, size, run.experiment.model.encoder, cells_of(run.experiment.adversarial))
     batch = random_images(run, 1, size)
     return _measure(lambda: net.quarter(batch))
 
@@ -130,9 +129,8 @@ def _selection(run: Run, alone: bool) -> float:
     width, height = run.experiment.proxies.size or own
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(len(run.classes), height // 4, width // 4)).astype(np.float32)
-    halved = halvings_of(run.experiment.adversarial).items()
-    cells = [(cells_across(height, *one), cells_across(width, *one)) for one in halved]
-    discriminators = [rng.random(size, dtype=np.float32) for size in cells]
+    cells = cells_of(run.experiment.adversarial).values()
+    discriminators = [rng.random((one.across(height), one.across(width)), dtype=np.float32) for one in cells]
     blocks = _Blocks(StoredMaps(own[::-1], discriminators, logits))
     shares = shares_of(run.experiment)
 

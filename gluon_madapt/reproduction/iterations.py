@@ -8,8 +8,8 @@ from mxnet import nd
 from gluon_madapt.doctor.machine import training_inputs
 from gluon_madapt.labels import IGNORE
 from gluon_madapt.models.image_sizes import refuse_size
-from gluon_madapt.runs.datasets import halvings_of, input_size, own_size
-from gluon_madapt.runs.networks import new_discriminators, new_segmenter
+from gluon_madapt.runs.datasets import cells_of, input_size, own_size
+from gluon_madapt.runs.networks import new_segmenter, new_space
 from gluon_madapt.runs.run import Run
 from gluon_madapt.stages.adversarial import AdversarialStep
 from gluon_madapt.stages.later_rounds import DiscriminatorStep
@@ -28,16 +28,16 @@ def training_iteration(run: Run, stage: str, number: int) -> Callable[[], object
     settings = getattr(run.experiment, stage).model_copy(update={"batch_size": number})
     sizes = input_sizes(run, stage)
     for size in sizes:
-        refuse_size(size, size, run.experiment.model.encoder, halvings_of(settings))
+        refuse_size(size, size, run.experiment.model.encoder, cells_of(settings))
     net = new_segmenter(run)
     images = [random_images(run, number, size) for size in sizes]
     labelled = Part(images[0], _labels(run, number, sizes[0]))
     if stage != "adversarial":
         step = SupervisedStep(net, settings)
         return lambda: step([labelled], settings.learning_rate)
-    discriminators = new_discriminators(run, halvings_of(settings), net.mid_channels)
+    space = new_space(run, net, settings.align, cells_of(settings))
     kind = AdversarialStep if run.number == 1 else DiscriminatorStep
-    adversarial = kind(net, discriminators, settings)
+    adversarial = kind(net, space, settings)
     return lambda: adversarial([(labelled, Part(images[1]))])
 
 

@@ -8,7 +8,7 @@ from gluon_madapt.data.image_files import image_size
 from gluon_madapt.data.layouts import PUBLISHED_COUNTS, PUBLISHED_SIZES
 from gluon_madapt.data.transforms import base_size
 from gluon_madapt.errors import UserError
-from gluon_madapt.models import halvings
+from gluon_madapt.models import SPACES, Cells
 from gluon_madapt.models.image_sizes import refuse_size
 from gluon_madapt.training.distributed import Distributed
 
@@ -33,7 +33,7 @@ def make_loader(
 ) -> Loader:
     """Return a worker's batches of a dataset; ``stream`` names their randomness."""
     distributed.images_per_part(training)  # before anything is read or begun
-    refuse_sizes(dataset, settings, experiment.model.encoder, halvings_of(training))
+    refuse_sizes(dataset, settings, experiment.model.encoder, cells_of(training))
     first = distributed.rank * training.accumulate
     return Loader(
         dataset,
@@ -72,13 +72,15 @@ def image_count(experiment: Experiment, which: str) -> Optional[int]:
         return data and PUBLISHED_COUNTS.get((data.dataset, data.split))
 
 
-def halvings_of(training: Training) -> Mapping[str, int]:
-    """Return how often the discriminators of a stage halve their maps; there are some in stage 2 alone."""
-    return halvings(training.discriminators, training.output_stride) if isinstance(training, Adversarial) else {}
+def cells_of(training: Training) -> Mapping[str, Cells]:
+    """Return the cells of the discriminators of a stage, by name; there are some in stage 2 alone."""
+    if not isinstance(training, Adversarial):
+        return {}
+    return SPACES[training.align].cells(training.discriminators, training.output_stride)
 
 
 def refuse_sizes(
-    dataset: Dataset, settings: Input, encoder: str, discriminators: Optional[Mapping[str, int]] = None
+    dataset: Dataset, settings: Input, encoder: str, discriminators: Optional[Mapping[str, Cells]] = None
 ) -> None:
     """Refuse images that the networks would see too small or too large, at the smallest or largest random scale.
 
@@ -90,8 +92,8 @@ def refuse_sizes(
         How they are resized and scaled.
     encoder : str
         "resnet101", "vgg16" or "small".
-    discriminators : mapping of str to int, optional
-        Those that look at their maps, and how often each halves its own, as of `halvings`.
+    discriminators : mapping of str to Cells, optional
+        The cells of those that look at their maps, as of `Space.cells`.
 
     Raises
     ------

@@ -1,14 +1,13 @@
 """Builds the networks of an experiment: random ones, or with an encoder trained on ImageNet."""
 
-from typing import Dict, Mapping, Sequence, Tuple
+from typing import Mapping, Sequence, Tuple
 
 import mxnet as mx
 from mxnet.gluon import HybridBlock
 
 from gluon_madapt.errors import UserError
 from gluon_madapt.files.hashing import sha256
-from gluon_madapt.models import Discriminator, Segmenter
-from gluon_madapt.models.fusion import FEATURE_CHANNELS
+from gluon_madapt.models import SPACES, Cells, Segmenter, Space
 from gluon_madapt.runs.run import Run
 from gluon_madapt.weights.loading import load_imagenet
 from gluon_madapt.weights.zoo import imagenet_file
@@ -44,13 +43,15 @@ def imagenet_segmenter(run: Run) -> Tuple[Segmenter, str]:
     return net, sha256(path)
 
 
-def new_discriminators(run: Run, halved: Mapping[str, int], mid_channels: int) -> Dict[str, Discriminator]:
-    """Build discriminators that halve their maps so often, as of `halvings`, random from the seed."""
-    channels = {"D1": FEATURE_CHANNELS, "D2": mid_channels}
-    networks = {name: Discriminator(channels[name], number) for name, number in halved.items()}
-    for network in networks.values():
+def new_space(run: Run, net: Segmenter, align: str, cells: Mapping[str, Cells]) -> Space:
+    """Build discriminators of such cells, and what they look through, each random from the seed.
+
+    ``align`` is the name of the space, as of ``adversarial.align``; ``cells`` are as of `Space.cells`.
+    """
+    space = SPACES[align](net, cells)
+    for network in space.networks.values():
         _initialize(network, run.contexts, run.experiment.seed)
-    return networks
+    return space
 
 
 def _initialize(network: HybridBlock, contexts: Sequence[mx.Context], seed: int) -> None:

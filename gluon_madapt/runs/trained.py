@@ -124,9 +124,10 @@ def load_any_segmenter(run: Run, path: Path) -> Tuple[Segmenter, Checkpoint]:
 def description_of(run: Run, stage: str) -> Dict[str, Any]:
     """Return what the checkpoints of a stage say of its model, JSON values, for `load_trained` to read."""
     evaluation = run.experiment.evaluation
-    stride = {"output_stride": run.experiment.adversarial.output_stride} if stage == "adversarial" else {}
+    adversarial = run.experiment.adversarial
+    seen = {"align": adversarial.align, "output_stride": adversarial.output_stride} if stage == "adversarial" else {}
     return {
-        **stride,
+        **seen,
         "stage": stage,
         "encoder": run.experiment.model.encoder,
         "classes": len(run.classes),

@@ -1,11 +1,11 @@
 """Trains stage 2: multi-adversarial training (P §2.2, Eq. 2 to 4).
 
-F and C are trained on labelled source images while F learns to make the features of target images look like source to
-the discriminators; D1 looks at F(X), D2 at the mid-level map F_l(X).
+F and C are trained on labelled source images while F learns to make target images look like source to the
+discriminators; in the paper D1 looks at F(X), D2 at the mid-level map F_l(X).  What they look at is a `Space`.
 """
 
 import logging
-from typing import Dict, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from mxnet import autograd, nd
 
@@ -13,30 +13,25 @@ from gluon_madapt.config import Adversarial
 from gluon_madapt.errors import UserError
 from gluon_madapt.evaluation.protocol import scored_along_the_way_on, scorer_along_the_way
 from gluon_madapt.files.hashing import sha256
-from gluon_madapt.models import Discriminator, Segmenter
-from gluon_madapt.models.discriminator import INPUT_STRIDES
-from gluon_madapt.models.losses import (
-    FeaturePass,
-    JointPass,
-    SourceTerm,
-    SupervisedPass,
-    TargetTerm,
-)
+from gluon_madapt.models import Segmenter, Space
+from gluon_madapt.models.losses import SourceTerm, TargetTerm
+from gluon_madapt.models.passes import JointPass, SupervisedPass, UnlabelledPass
 from gluon_madapt.models.training_graph import TrainingGraph
-from gluon_madapt.runs.datasets import halvings_of
+from gluon_madapt.runs.datasets import cells_of
 from gluon_madapt.runs.input_checks import check_inputs
 from gluon_madapt.runs.labelled_pixels import patience
-from gluon_madapt.runs.networks import new_discriminators
+from gluon_madapt.runs.networks import new_space
 from gluon_madapt.runs.run import Run
 from gluon_madapt.runs.trained import load_any_segmenter, loop_arguments
 from gluon_madapt.stages.discriminator_watch import DiscriminatorWatch
 from gluon_madapt.stages.discriminators import DomainLosses, Maps
 from gluon_madapt.stages.gradient_share import GradientShare
 from gluon_madapt.stages.later_rounds import DiscriminatorStep
+from gluon_madapt.stages.supervision import Supervision
 from gluon_madapt.training.checkpoint import versions_behind
 from gluon_madapt.training.distributed import Distributed, Losses, Part, sum_of_losses
 from gluon_madapt.training.loop import Loop
-from gluon_madapt.training.optimizer import discriminator_trainers, segmenter_trainer
+from gluon_madapt.training.optimizer import PolySchedule, discriminator_trainers, segmenter_trainer
 
 _log = logging.getLogger(__name__)
 
@@ -49,23 +44,24 @@ def train_adversarial(run: Run) -> None:
     """
     settings = run.experiment.adversarial
     source = run.loader("source", "adversarial", settings.source_input, settings, labelled=True)
-    check_inputs(run, "source", source.dataset, labelled=run.number == 1 and settings.lambda_seg > 0)
+    taught = Supervision(settings, run.number).teaches  # by the labels of the source
+    check_inputs(run, "source", source.dataset, labelled=taught)
     target = run.loader("target", "adversarial", settings.target_input, settings, labelled=False)
     check_inputs(run, "target", target.dataset)
-    taught = run.number == 1 and settings.lambda_seg > 0  # by the labels of the source
     if run.number == 1:
         refuse_weights(settings)
     start = run.start_of_round()
     net, _ = load_any_segmenter(run, start)
-    discriminators = new_discriminators(run, halvings_of(settings), net.mid_channels)
-    for name in discriminators:
-        if INPUT_STRIDES[name] > settings.output_stride:
-            stays = f"looks at 1/{INPUT_STRIDES[name]} of the image, and stays there"
+    cells = cells_of(settings)
+    for name, seen in cells.items():
+        if seen.starts_at > settings.output_stride:
+            stays = f"looks at 1/{seen.starts_at} of the image, and stays there"
             _log.info("adversarial: %s %s: adversarial.output_stride is %s", name, stays, settings.output_stride)
+    space = new_space(run, net, settings.align, cells)
     kind = AdversarialStep if run.number == 1 else DiscriminatorStep
-    step = kind(net, discriminators, settings, run.distributed)
+    step = kind(net, space, settings, run.distributed)
     score = scorer_along_the_way(run, "adversarial") if run.number == 1 else None
-    weights = dict(zip(discriminators, (settings.lambda_1, settings.lambda_2))) if run.number == 1 else {}
+    weights = dict(zip(cells, (settings.lambda_1, settings.lambda_2))) if run.number == 1 else {}
     images = {"source": source.dataset, "target": target.dataset}
     made_from = {name: dataset.fingerprint for name, dataset in images.items()} if run.distributed.is_main else {}
     folder = run.open("adversarial", dict(made_from, checkpoint=sha256(start)))
@@ -75,7 +71,7 @@ def train_adversarial(run: Run) -> None:
         "adversarial",
         **loop_arguments(run, "adversarial", folder),
         settings=settings,
-        networks=dict(discriminators, segmenter=net),
+        networks=dict(space.networks, segmenter=net),
         trainers=step.trainers,
         images=2 * source.images_per_iteration,
         facts=facts,
@@ -86,15 +82,15 @@ def train_adversarial(run: Run) -> None:
     )
 
     pairs = zip(source.iterations(loop.start, loop.iterations), target.iterations(loop.start, loop.iterations))
-    for _, (labelled, unlabelled) in loop.over(pairs):
+    for iteration, (labelled, unlabelled) in loop.over(pairs):
         parts = list(zip(run.distributed.divide(labelled), run.distributed.divide(unlabelled)))
-        losses = step(parts, measure=loop.is_logged)
+        losses = step(parts, loop.is_logged, iteration)
         loop.record(step.learning_rate, losses, step.measured)
 
 
 def refuse_weights(settings: Adversarial) -> None:
     """Refuse a training in which nothing is learnt, and say where it is not by F and C."""
-    if settings.lambda_seg or any((settings.lambda_1, settings.lambda_2)[: settings.discriminators]):
+    if Supervision(settings).teaches or any((settings.lambda_1, settings.lambda_2)[: settings.discriminators]):
         return
     if not settings.discriminators:
         raise UserError(
@@ -106,9 +102,9 @@ def refuse_weights(settings: Adversarial) -> None:
 
 
 class _Passes(NamedTuple):
-    """What the passes of both domains give: Eq. 1, the adversarial terms by discriminator, and what those see."""
+    """What the passes of both domains give: losses on labels, adversarial terms by discriminator, what those see."""
 
-    segmentation: nd.NDArray
+    supervised: Losses
     terms: Losses
     source: Maps
     target: Maps
@@ -121,9 +117,10 @@ class AdversarialStep:
     ----------
     net : Segmenter
         F and C.
-    discriminators : dict of str to Discriminator
-        "D1", "D2", both or neither.  Without any, target images still pass through F in training mode, which moves its
-        batch-norm statistics: the control that tells what the adversary adds.
+    space : Space
+        What the discriminators look at, and these: both, one or neither.  Without any, target images still pass
+        through F in training mode, which moves its batch-norm statistics: the control that tells what the adversary
+        adds.
     settings : Adversarial
         The stage's settings.
     distributed : Distributed, optional
@@ -132,43 +129,47 @@ class AdversarialStep:
     Attributes
     ----------
     trainers : dict of str to Trainer
-        The optimisers of the segmenter and of each discriminator.
-    learning_rate : float
-        That of the segmenter.
+        The optimisers of the segmenter, of what the space adds to it, and of each discriminator.
     """
 
     def __init__(
         self,
         net: Segmenter,
-        discriminators: Dict[str, Discriminator],
+        space: Space,
         settings: Adversarial,
         distributed: Optional[Distributed] = None,
     ):
-        self._settings = settings
-        self.learning_rate = settings.learning_rate
+        self._settings, self._space = settings, space
         self._distributed = distributed or Distributed()
         self._lambdas = {"D1": settings.lambda_1, "D2": settings.lambda_2}
-        self.trainers = {"segmenter": segmenter_trainer(net, settings)}
-        self.trainers.update(discriminator_trainers(discriminators, settings))
+        self._supervision = Supervision(settings)
+        learners = {"segmenter": net, **space.added}
+        self.trainers = {name: segmenter_trainer(network, settings) for name, network in learners.items()}
+        self.trainers.update(discriminator_trainers(space.discriminators, settings))
+        self._schedule = PolySchedule(self.trainers, settings.poly_power, settings.iterations)
         # The passes of both domains, one after the other, add up to one gradient; so do those of several batches.
-        self._distributed.add_up_gradients(net)
+        self._distributed.add_up_gradients(*learners.values())
         if settings.accumulate > 1:
-            self._distributed.add_up_gradients(*discriminators.values())
+            self._distributed.add_up_gradients(*space.discriminators.values())
 
-        self._joint = TrainingGraph(JointPass(net), settings.recompute)
+        self._joint = TrainingGraph(JointPass(net, space), settings.recompute)
         moves_too = settings.statistics == "both"
-        self._supervised = TrainingGraph(SupervisedPass(net), settings.recompute, moves_too)
-        features = FeaturePass(net)
-        self._features = TrainingGraph(features, settings.recompute, in_turn_with=self._supervised)
-        named = discriminators.items()
-        self._domain_losses = DomainLosses(discriminators)
+        self._supervised = TrainingGraph(SupervisedPass(net, space), settings.recompute, moves_too)
+        self._unlabelled = TrainingGraph(UnlabelledPass(net, space), settings.recompute, in_turn_with=self._supervised)
+        named = space.discriminators.items()
+        self._domain_losses = DomainLosses(space.discriminators)
         self._target_terms = {name: TargetTerm(D, settings.objective) for name, D in named}
         minimax = settings.objective == "minimax"
         self._source_terms = {name: SourceTerm(D) for name, D in named} if minimax else {}
         for view in (*self._target_terms.values(), *self._source_terms.values()):
             view.hybridize(static_alloc=True, static_shape=True)
-        self._share = GradientShare(features.collect_params().values())
-        self._is_measurable = bool(discriminators) and not (settings.joint_pass or minimax)
+        self._share = GradientShare(net.collect_feature_params().values())
+        self._is_measurable = bool(space.discriminators) and not (settings.joint_pass or minimax)
+
+    @property
+    def learning_rate(self) -> float:
+        """That of the segmenter in the last iteration."""
+        return self.trainers["segmenter"].learning_rate
 
     @property
     def measured(self) -> Losses:
@@ -178,7 +179,7 @@ class AdversarialStep:
         """
         return self._share.measured
 
-    def __call__(self, parts: Sequence[Tuple[Part, Part]], measure: bool = False) -> Losses:
+    def __call__(self, parts: Sequence[Tuple[Part, Part]], measure: bool = False, iteration: int = 0) -> Losses:
         """Update all networks once.
 
         Parameters
@@ -187,13 +188,16 @@ class AdversarialStep:
             The labelled source images and the target images of each pass; the sizes of the two may differ.
         measure : bool
             Whether to measure what `measured` then has, on the first part.
+        iteration : int
+            Its number, from 0, which decides the learning rates.
 
         Returns
         -------
         dict of str to NDArray
-            The losses, (1,) each: ``segmentation``, ``adversarial_D1`` (what F receives, unweighted), ``D1``, ...; and
-            ``accuracy_D1_source``, ``accuracy_D1_target``, ...
+            The losses, (1,) each: ``segmentation`` and what the space adds, ``adversarial_D1`` (what F receives,
+            unweighted), ``D1``, ...; and ``accuracy_D1_source``, ``accuracy_D1_target``, ...
         """
+        self._schedule(iteration)
         self._distributed.clear_gradients()
         self._share.begin(measure and self._is_measurable)
         losses = [self._differentiate(source, target) for source, target in parts]
@@ -204,8 +208,8 @@ class AdversarialStep:
     def _differentiate(self, source: Part, target: Part) -> Losses:
         """Add the gradients of all losses on a part to those of the networks; return its share of the losses."""
         passes = self._one_pass if self._settings.joint_pass else self._two_passes
-        segmentation, terms, source_maps, target_maps = passes(source, target)
-        losses = {"segmentation": source.weight * segmentation}
+        supervised, terms, source_maps, target_maps = passes(source, target)
+        losses = {name: source.weight * loss for name, loss in supervised.items()}
         losses.update({f"adversarial_{name}": target.share * term for name, term in terms.items()})
         losses.update(self._domain_losses.differentiate(source_maps, target_maps, target.share))
         return losses
@@ -213,17 +217,17 @@ class AdversarialStep:
     def _two_passes(self, source: Part, target: Part) -> _Passes:
         # One graph over both would need inputs of one size.  The second takes the memory of the first, and so what is
         # still needed of the first is copied.
-        segmentation, *maps = (out.copy() for out in self._supervised(source.images, source.labels))
-        source_maps = Maps(*maps)
+        outputs = [out.copy() for out in self._supervised(source.images, source.labels)]
+        supervised, maps = self._supervision.told_apart(outputs)
+        source_maps = self._space.named(maps)
         terms, gradients = self._adversarial_terms(self._source_terms, source_maps, source.share)
-        weight = self._settings.lambda_seg * source.weight
-        self._supervised.backward(_filled(segmentation, weight), *gradients)
+        self._supervised.backward(*self._supervision.gradients(supervised, source.weight), *gradients)
         self._share.after_source(source.images.context)
-        target_maps = Maps(*self._features(target.images))
+        target_maps = self._space.named(self._unlabelled(target.images))
         target_terms, gradients = self._adversarial_terms(self._target_terms, target_maps, target.share)
-        self._features.backward(*gradients)
+        self._unlabelled.backward(*gradients)
         self._share.after_target(target.images.context)
-        return _Passes(segmentation, _sum(terms, target_terms), source_maps, target_maps)
+        return _Passes(supervised, _sum(terms, target_terms), source_maps, target_maps)
 
     def _one_pass(self, source: Part, target: Part) -> _Passes:
         if source.images.shape != target.images.shape:
@@ -232,32 +236,33 @@ class AdversarialStep:
                 f"{_wh(source.images)} and {_wh(target.images)}: "
                 "set joint_pass to false, or give source_input and target_input one size"
             )
-        segmentation, *maps = self._joint(nd.concat(source.images, target.images, dim=0), source.labels)
-        source_maps, target_maps = Maps(*maps[:2]), Maps(*maps[2:])
+        outputs = self._joint(nd.concat(source.images, target.images, dim=0), source.labels)
+        supervised, maps = self._supervision.told_apart(outputs)
+        half = len(maps) // 2
+        source_maps, target_maps = self._space.named(maps[:half]), self._space.named(maps[half:])
         terms, gradients = self._adversarial_terms(self._source_terms, source_maps, source.share)
         target_terms, target_gradients = self._adversarial_terms(self._target_terms, target_maps, target.share)
-        weight = self._settings.lambda_seg * source.weight
-        self._joint.backward(_filled(segmentation, weight), *gradients, *target_gradients)
-        return _Passes(segmentation, _sum(terms, target_terms), source_maps, target_maps)
+        self._joint.backward(*self._supervision.gradients(supervised, source.weight), *gradients, *target_gradients)
+        return _Passes(supervised, _sum(terms, target_terms), source_maps, target_maps)
 
-    def _adversarial_terms(self, views: Dict, maps: Maps, share: float) -> Tuple[Losses, Maps]:
+    def _adversarial_terms(self, views: Dict, maps: Maps, share: float) -> Tuple[Losses, List[nd.NDArray]]:
         """Return the adversarial terms on the maps of a domain, and their gradients by the maps, times λ1 and λ2.
 
         The discriminators are fixed here: no gradient of theirs is computed.  Maps without a term get a gradient of
         zeros: batch norm moves its statistics in the backward pass, so there is one even if no term weighs anything.
         """
-        terms, gradients = {}, {}
-        for name in maps._fields:
-            seen = getattr(maps, name).detach()
+        terms, gradients = {}, []
+        for name, one in maps.items():
+            seen = one.detach()
             if name not in views:
-                gradients[name] = nd.zeros_like(seen)
+                gradients.append(nd.zeros_like(seen))
                 continue
             seen.attach_grad()
             with autograd.record():
                 terms[name] = views[name](seen)
             weight = _filled(terms[name], self._lambdas[name] * share)  # P Eq. 4
-            (gradients[name],) = autograd.grad(terms[name], [seen], weight)
-        return terms, Maps(**gradients)
+            gradients += autograd.grad(terms[name], [seen], weight)
+        return terms, gradients
 
 
 def _filled(like: nd.NDArray, value) -> nd.NDArray:

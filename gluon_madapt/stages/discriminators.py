@@ -1,25 +1,21 @@
 """Differentiates the discriminators' losses, and tells how often they are right; F is fixed here."""
 
-from typing import Dict, NamedTuple
+from typing import Dict
 
 from mxnet import autograd, nd
+from mxnet.gluon import HybridBlock
 
-from gluon_madapt.models import Discriminator
 from gluon_madapt.models.losses import DomainLoss
 from gluon_madapt.training.distributed import Losses
 
-
-class Maps(NamedTuple):
-    """What the discriminators see of one domain, or the gradients by it: ``D1`` F(X), ``D2`` F_l(X)."""
-
-    D1: nd.NDArray
-    D2: nd.NDArray
+# What the discriminators see of one domain, or the gradients by it: by discriminator, as `Space.named` returns it.
+Maps = Dict[str, nd.NDArray]
 
 
 class DomainLosses:
     """The losses of some discriminators, by name, each compiled."""
 
-    def __init__(self, discriminators: Dict[str, Discriminator]):
+    def __init__(self, discriminators: Dict[str, HybridBlock]):
         self._views = {name: DomainLoss(D) for name, D in discriminators.items()}
         for view in self._views.values():
             view.hybridize(static_alloc=True, static_shape=True)
@@ -43,7 +39,7 @@ class DomainLosses:
         losses, accuracies = {}, {}
         for name, view in self._views.items():
             with autograd.record():
-                loss, on_source, on_target = view(getattr(source, name).detach(), getattr(target, name).detach())
+                loss, on_source, on_target = view(source[name].detach(), target[name].detach())
             loss.backward(nd.ones_like(loss) * share)
             losses[name] = share * loss
             accuracies[f"accuracy_{name}_source"] = share * on_source

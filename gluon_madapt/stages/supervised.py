@@ -8,7 +8,7 @@ from gluon_madapt.config import Retrain, Source
 from gluon_madapt.data import Dataset, Loader
 from gluon_madapt.evaluation.protocol import scored_along_the_way_on, scorer_along_the_way
 from gluon_madapt.models import Segmenter
-from gluon_madapt.models.losses import SupervisedPass
+from gluon_madapt.models.passes import SupervisedPass
 from gluon_madapt.models.training_graph import TrainingGraph
 from gluon_madapt.runs.labelled_pixels import patience
 from gluon_madapt.runs.run import Run

@@ -13,7 +13,13 @@ from gluon_madapt.training.distributed import Losses
 
 # Iterations whose mean loss is shown as progress; the log has means since its last entry.
 _SHOWN = 20
-_SHORT_NAMES = {"segmentation": "seg", "adversarial_D1": "adv1", "adversarial_D2": "adv2", "adversary_share": "share"}
+_SHORT_NAMES = {
+    "segmentation": "seg",
+    "auxiliary_segmentation": "aux",
+    "adversarial_D1": "adv1",
+    "adversarial_D2": "adv2",
+    "adversary_share": "share",
+}
 _ACCURACY = "accuracy_"
 
 

@@ -29,7 +29,7 @@ from gluon_madapt.device_check.memory import peak_memory
 from gluon_madapt.device_check.outputs import check_outputs
 from gluon_madapt.device_check.pipeline import check_stages
 from gluon_madapt.errors import UserError
-from gluon_madapt.models.losses import SupervisedPass
+from gluon_madapt.models.passes import SupervisedPass
 
 MINI = CONFIG
 

@@ -14,7 +14,7 @@ from gluon_madapt.doctor import ERROR, examine
 from gluon_madapt.errors import UserError
 from gluon_madapt.evaluation import evaluate
 from gluon_madapt.evaluation.protocol import score_stage, scorer_along_the_way
-from gluon_madapt.models import Discriminator, Segmenter, halvings
+from gluon_madapt.models import SPACES, Discriminator, Segmenter
 from gluon_madapt.models.image_sizes import least_side, refuse_size
 from gluon_madapt.reproduction.iterations import training_iteration
 from gluon_madapt.runs.datasets import refuse_sizes
@@ -22,7 +22,8 @@ from gluon_madapt.runs.networks import new_segmenter
 from gluon_madapt.stages import Run, make_proxies, train_adversarial, train_source
 
 OWN = "{size: null, short_side: null, crop: null}"
-DISCRIMINATORS = [halvings(number, stride) for number, stride in ((0, 32), (1, 32), (2, 32), (2, 16), (2, 8), (1, 4))]
+CELLS = SPACES["features"].cells
+DISCRIMINATORS = [CELLS(number, stride) for number, stride in ((0, 32), (1, 32), (2, 32), (2, 16), (2, 8), (1, 4))]
 
 
 @pytest.fixture(scope="module", params=["small", "resnet101", "vgg16"])
@@ -35,7 +36,7 @@ def graphs(request):
     whole = net.classifier(feature)
 
     def graph(halved):
-        scores = [Discriminator(channels[name], number)(outputs[name]) for name, number in halved.items()]
+        scores = [Discriminator(channels[name], one.halvings)(outputs[name]) for name, one in halved.items()]
         return sym.Group([whole, *scores])
 
     return request.param, graph
@@ -66,7 +67,7 @@ def test_the_networks_take_what_is_not_refused_and_nothing_else(graphs, halved):
 
 def test_the_networks_compute_at_the_least_size():
     """What MXNet infers is what it does."""
-    net, d1 = Segmenter("small", 3), Discriminator(128, halvings(1)["D1"])
+    net, d1 = Segmenter("small", 3), Discriminator(128, CELLS(1)["D1"].halvings)
     net.initialize()
     d1.initialize()
     for side, taken in ((28, False), (29, True)):
@@ -111,9 +112,9 @@ def test_what_a_training_refuses(tmp_path, tiny_world, settings, discriminators,
     dataset = Run(small_experiment(tiny_world, target_of(tmp_path / "images")), tmp_path).dataset("target", False)
     if refused:
         with pytest.raises(UserError, match=f"{tmp_path}/images/{refused}"):
-            refuse_sizes(dataset, settings, "small", halvings(discriminators))
+            refuse_sizes(dataset, settings, "small", CELLS(discriminators))
     else:
-        refuse_sizes(dataset, settings, "small", halvings(discriminators))
+        refuse_sizes(dataset, settings, "small", CELLS(discriminators))
 
 
 def test_a_thin_image_that_its_short_side_makes_long_is_refused(tmp_path, tiny_world):
@@ -128,7 +129,7 @@ def test_an_image_that_cannot_be_read_is_left_to_who_reads_it(tmp_path, tiny_wor
     folder_of(tmp_path / "images", (64, 40))
     (tmp_path / "images" / "1.png").write_bytes(b"no image")
     dataset = Run(small_experiment(tiny_world, target_of(tmp_path / "images")), tmp_path).dataset("target", False)
-    refuse_sizes(dataset, Input(), "small", halvings(2))
+    refuse_sizes(dataset, Input(), "small", CELLS(2))
 
 
 @pytest.mark.parametrize("side", [1, 16, 28, 29])

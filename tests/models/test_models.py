@@ -4,8 +4,7 @@ from conftest import GOLDEN
 from mxnet import nd
 
 from gluon_madapt.evaluation import predict_probabilities
-from gluon_madapt.models import Discriminator, Segmenter, halvings
-from gluon_madapt.models.discriminator import cells_across
+from gluon_madapt.models import SPACES, Discriminator, Segmenter
 from gluon_madapt.weights.golden import golden_weight
 
 RELEASED = {"resnet101": (19, "resnet101_19", 64, 128), "vgg16": (16, "vgg16_16", 64, 96)}
@@ -115,21 +114,22 @@ def test_padding_the_classifier_changes_nothing(small):
 @pytest.mark.parametrize("output_stride", [4, 8, 16, 32])
 @pytest.mark.parametrize(("name", "stride"), [("D1", 4), ("D2", 16)])
 def test_both_discriminators_end_at_the_output_stride(name, stride, output_stride):
-    halved = halvings(2, output_stride)[name]
-    discriminator = Discriminator(7, halved)
+    seen = SPACES["features"].cells(2, output_stride)[name]
+    discriminator = Discriminator(7, seen.halvings)
     discriminator.initialize()
     for width, height in ((1024, 512), (200, 100)):
         ends_at = max(stride, output_stride)  # D2 is never finer than its map
         feature = nd.zeros((2, 7, -(-height // stride), -(-width // stride)))
-        cells = cells_across(height, name, halved), cells_across(width, name, halved)
+        cells = seen.across(height), seen.across(width)
         assert discriminator(feature).shape == (2, 1, *cells)
         if width == 1024:
             assert cells == (height // ends_at, width // ends_at)
 
 
 def test_the_papers_discriminators_end_at_one_32nd_of_the_image():
-    assert halvings(2) == {"D1": 3, "D2": 1}
-    assert (halvings(1), halvings(0)) == ({"D1": 3}, {})
+    cells = SPACES["features"].cells
+    assert cells(2) == {"D1": (4, 3), "D2": (16, 1)}
+    assert (cells(1), cells(0)) == ({"D1": (4, 3)}, {})
 
 
 def test_an_unknown_encoder_is_named():

@@ -8,7 +8,7 @@ import pytest
 from mxnet import autograd, nd
 
 from gluon_madapt.models import Segmenter
-from gluon_madapt.models.losses import FeaturePass, JointPass, SupervisedPass
+from gluon_madapt.models.passes import JointPass, SupervisedPass, UnlabelledPass
 from gluon_madapt.models.training_graph import TrainingGraph
 from gluon_madapt.runs.networks import initialize_segmenter
 
@@ -49,7 +49,7 @@ def assert_same(one, other):
 
 PASSES = {
     "supervised": (SupervisedPass, True, 3),
-    "features": (FeaturePass, False, 2),
+    "features": (UnlabelledPass, False, 2),
     "joint": (JointPass, True, 5),
 }
 
@@ -132,7 +132,7 @@ def test_two_graphs_in_one_memory_give_what_they_give_alone(recompute, sizes):
     for shared in (True, False):
         net = segmenter("small", grad_req="add")
         labelled = TrainingGraph(SupervisedPass(net), recompute)
-        features = TrainingGraph(FeaturePass(net), recompute, in_turn_with=labelled if shared else None)
+        features = TrainingGraph(UnlabelledPass(net), recompute, in_turn_with=labelled if shared else None)
         values = []
         for seed in range(3):
             for graph, arrays in (
@@ -186,4 +186,4 @@ def test_computing_twice_takes_at_most_half_of_the_memory_of_resnet101():
 
 def test_what_was_not_called_cannot_be_differentiated():
     with pytest.raises(ValueError, match="not called yet"):
-        TrainingGraph(FeaturePass(segmenter("small"))).backward(None, None)
+        TrainingGraph(UnlabelledPass(segmenter("small"))).backward(None, None)

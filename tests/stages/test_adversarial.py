@@ -8,8 +8,8 @@ from small_experiments import ADVERSARY, CONFIG
 from gluon_madapt.config import load_experiment
 from gluon_madapt.errors import UserError
 from gluon_madapt.models.losses import source_likelihood_loss, target_likelihood_loss
-from gluon_madapt.runs.datasets import halvings_of
-from gluon_madapt.runs.networks import new_discriminators, new_segmenter
+from gluon_madapt.runs.datasets import cells_of
+from gluon_madapt.runs.networks import new_segmenter, new_space
 from gluon_madapt.runs.run import Run
 from gluon_madapt.stages.adversarial import AdversarialStep
 from gluon_madapt.training.checkpoint import parameter_values as values
@@ -26,8 +26,9 @@ class World:
         self.run = Run(load_experiment(CONFIG, [*ADVERSARY, *settings]))
         self.settings = self.run.experiment.adversarial
         self.net = new_segmenter(self.run)
-        self.discriminators = new_discriminators(self.run, halvings_of(self.settings), self.net.mid_channels)
-        self.step = AdversarialStep(self.net, self.discriminators, self.settings)
+        self.space = new_space(self.run, self.net, self.settings.align, cells_of(self.settings))
+        self.discriminators = self.space.discriminators
+        self.step = AdversarialStep(self.net, self.space, self.settings)
         rng = np.random.default_rng(0)
         self.images, self.target = (nd.array(rng.normal(size=(2, 3, 64, 64)).astype("f4")) for _ in range(2))
         self.labels = nd.array(rng.integers(0, 19, (2, 64, 64)).astype("f4"))

@@ -15,11 +15,11 @@ from gluon_madapt.config import load_experiment
 from gluon_madapt.errors import UserError
 from gluon_madapt.evaluation.protocol import score_stage
 from gluon_madapt.files.hashing import sha256
-from gluon_madapt.models import Discriminator, halvings
+from gluon_madapt.models import SPACES, Discriminator
 from gluon_madapt.reproduction.plan import Plan
 from gluon_madapt.reproduction.reuse import DONE, reuse_of
 from gluon_madapt.reproduction.rows import rows_of
-from gluon_madapt.runs.networks import new_discriminators, new_segmenter
+from gluon_madapt.runs.networks import new_segmenter, new_space
 from gluon_madapt.runs.trained import load_any_segmenter, load_trained
 from gluon_madapt.stages import Run, make_proxies, retrain, train_adversarial, train_source
 from gluon_madapt.stages.later_rounds import DiscriminatorStep
@@ -80,7 +80,9 @@ def test_without_discriminators_there_is_no_later_round(two_rounds, tiny_world):
 def test_discriminators_learn_while_f_and_its_statistics_stay_as_they_are(tiny_world):
     run = Run(small_experiment(tiny_world, "adversarial.discriminator_learning_rate=1e-3"))
     net = new_segmenter(run)
-    step = DiscriminatorStep(net, new_discriminators(run, halvings(2), net.mid_channels), run.experiment.adversarial)
+    step = DiscriminatorStep(
+        net, new_space(run, net, "features", SPACES["features"].cells(2)), run.experiment.adversarial
+    )
     parts = [tuple(Part(nd.random.normal(where, shape=(2, 3, 32, 64))) for where in (0, 2))]
     before = parameter_values(net)
     losses = [{name: float(loss.asscalar()) for name, loss in step(parts).items()} for _ in range(5)]
@@ -95,10 +97,10 @@ def test_a_discriminators_update_is_that_of_its_loss_alone(tiny_world):
     run = Run(small_experiment(tiny_world, "adversarial.discriminator_learning_rate=1e-3"))
     net = new_segmenter(run)
     images = [nd.random.normal(shape=(1, 3, 32, 64)) for _ in range(2)]
-    discriminators = new_discriminators(run, halvings(1), net.mid_channels)
-    D1: Discriminator = discriminators["D1"]
+    space = new_space(run, net, "features", SPACES["features"].cells(1))
+    D1: Discriminator = space.discriminators["D1"]
     before = parameter_values(D1)
-    step = DiscriminatorStep(net, discriminators, run.experiment.adversarial)
+    step = DiscriminatorStep(net, space, run.experiment.adversarial)
     loss = step([(Part(images[0], None), Part(images[1]))])["D1"]
     source, target = (1 / (1 + np.exp(-score(D1, before, net, one))) for one in images)
     expected = -np.log(source).mean() - np.log(1 - target).mean()

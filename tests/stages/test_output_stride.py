@@ -39,7 +39,7 @@ def test_a_checkpoint_of_an_older_version_is_of_the_papers_stride(copied):
     checkpoint = read_checkpoint(path)
     meta = {key: value for key, value in checkpoint.meta.items() if key != "output_stride"}
     write_checkpoint(path, checkpoint._replace(meta=meta))
-    assert discriminators_in(path) == {"D1": 3, "D2": 1}
+    assert discriminators_in(path) == {"D1": (4, 3), "D2": (16, 1)}
     assert discriminators_in(copied / "source" / "checkpoint.npz") == {}
 
 

@@ -14,9 +14,9 @@ from small_experiments import small_experiment
 from gluon_madapt.config import load_experiment
 from gluon_madapt.evaluation import evaluate, summary
 from gluon_madapt.evaluation.protocol import score_stage
-from gluon_madapt.models import halvings
 from gluon_madapt.proxy_maps.network_pass import open_cache
-from gluon_madapt.runs.networks import new_discriminators, new_segmenter
+from gluon_madapt.runs.datasets import cells_of
+from gluon_madapt.runs.networks import new_segmenter, new_space
 from gluon_madapt.runs.trained import load_segmenter
 from gluon_madapt.stages import Run, make_proxies, retrain, train_adversarial, train_source
 from gluon_madapt.stages.adversarial import AdversarialStep
@@ -99,8 +99,7 @@ def test_resnet101_at_the_papers_resolution(record_property):
     run = Run(load_experiment(ROOT / "configs" / "base.yaml", overrides))
     settings = run.experiment.adversarial
     net = new_segmenter(run)
-    discriminators = new_discriminators(run, halvings(2), net.mid_channels)
-    step = AdversarialStep(net, discriminators, settings)
+    step = AdversarialStep(net, new_space(run, net, settings.align, cells_of(settings)), settings)
     rng = np.random.default_rng(0)
     source = nd.array(rng.normal(size=(1, 3, 720, 1280)).astype("float32"))
     labels = nd.array(rng.integers(0, 19, (1, 720, 1280)).astype("float32"))

@@ -11,8 +11,9 @@ from small_experiments import ADVERSARY, CONFIG, small_experiment
 from gluon_madapt.config import load_experiment
 from gluon_madapt.data import Batch
 from gluon_madapt.errors import UserError
-from gluon_madapt.models import Segmenter, halvings
-from gluon_madapt.runs.networks import new_discriminators, new_segmenter
+from gluon_madapt.models import Segmenter
+from gluon_madapt.runs.datasets import cells_of
+from gluon_madapt.runs.networks import new_segmenter, new_space
 from gluon_madapt.stages import Run, train_source
 from gluon_madapt.stages.adversarial import AdversarialStep
 from gluon_madapt.stages.supervised import SupervisedStep
@@ -60,9 +61,9 @@ def trained(stage, devices, batch_size, accumulate, *overrides):
         step = SupervisedStep(net, settings, run.distributed)
         steps = (step(run.distributed.divide(batches), settings.learning_rate) for batches in source)
     else:
-        every.update(new_discriminators(run, halvings(2), net.mid_channels))
-        discriminators = {name: every[name] for name in ("D1", "D2")}
-        step = AdversarialStep(net, discriminators, settings, run.distributed)
+        space = new_space(run, net, settings.align, cells_of(settings))
+        every.update(space.networks)
+        step = AdversarialStep(net, space, settings, run.distributed)
         both = zip(source, iterations(batch_size, accumulate, labelled=False))
         steps = (step(list(zip(*map(run.distributed.divide, batches)))) for batches in both)
     run.distributed.broadcast(step.trainers, 0)
@@ -77,7 +78,17 @@ STAGES = {
     "adversarial": ("adversarial", "adversarial.lambda_1=0.1", "adversarial.lambda_2=0.1"),
     "minimax": ("adversarial", "adversarial.objective=minimax", "adversarial.lambda_1=0.1"),
     "joint": ("adversarial", "adversarial.joint_pass=true"),
+    "outputs": (
+        "adversarial",
+        *(f"adversarial.{one}" for one in ("align=outputs", "lambda_1=0.1", "discriminator_learning_rate=3e-5")),
+    ),
 }
+# Large discriminators take their time: they are divided in both ways at once, and in no other.
+PAIRS = [
+    (training, division)
+    for training in STAGES
+    for division in (DIVISIONS if training != "outputs" else ["two devices, two batches"])
+]
 
 
 @pytest.fixture(scope="module")
@@ -86,8 +97,7 @@ def whole():
     return {name: trained(stage, "[cpu(0)]", 8, 1, *rest)[:2] for name, (stage, *rest) in STAGES.items()}
 
 
-@pytest.mark.parametrize("division", DIVISIONS)
-@pytest.mark.parametrize("training", STAGES)
+@pytest.mark.parametrize(("training", "division"), PAIRS)
 def test_a_divided_batch_teaches_what_the_whole_one_does(whole, training, division):
     stage, *overrides = STAGES[training]
     values, losses, every = trained(stage, *DIVISIONS[division], *overrides)
