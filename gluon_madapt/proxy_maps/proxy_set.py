@@ -6,10 +6,9 @@ from typing import Any, Dict, List, NamedTuple, Sequence
 
 import numpy as np
 
-from gluon_madapt.config import Experiment
 from gluon_madapt.data.fingerprints import Fingerprint, is_same
 from gluon_madapt.files.json_files import read_json, write_json
-from gluon_madapt.proxies import Shares, Thresholds
+from gluon_madapt.proxies import Shares, Thresholds, portion_of_round
 from gluon_madapt.proxies.roc import VERSION
 from gluon_madapt.proxy_maps.auditing import Truth, audit_in_words, audit_labels
 from gluon_madapt.proxy_maps.cache import MapCache
@@ -22,9 +21,10 @@ _SEARCH = "search.npz"
 _log = logging.getLogger(__name__)
 
 
-def shares_of(experiment: Experiment) -> Shares:
-    """Return p1 and p2 of an experiment."""
-    return Shares(experiment.proxies.p1, experiment.proxies.p2)
+def shares_of(run: Run) -> Shares:
+    """Return p1 and p2 of a run in its round."""
+    settings = run.experiment.proxies
+    return Shares(settings.p1, portion_of_round(settings.p2, settings.p2_growth, settings.p2_most, run.number))
 
 
 class ProxySet(NamedTuple):
@@ -105,7 +105,7 @@ class ProxySet(NamedTuple):
         return [text, *(audit_in_words(record) if audited else [])]
 
     def _new_record(self, cache: MapCache, thresholds: Thresholds) -> Dict[str, Any]:
-        shares, kept, focused = shares_of(self.run.experiment), self.labelling.kept(), thresholds.focused
+        shares, kept, focused = shares_of(self.run), self.labelling.kept(), thresholds.focused
 
         def by_class(values: np.ndarray) -> Dict[str, Any]:
             return {name: value.item() for name, value in zip(self.run.classes.names, values)}
@@ -133,7 +133,7 @@ class ProxySet(NamedTuple):
 
     def _warn_of_lost_classes(self, thresholds: Thresholds) -> None:
         """Name the classes without proxies, lost to probabilities that float32 cannot tell from 1."""
-        folder, p2 = self.labelling.folder, self.run.experiment.proxies.p2
+        folder, p2 = self.labelling.folder, shares_of(self.run).p2
         counts = zip(self.run.classes.names, thresholds.t2, thresholds.focused, thresholds.ties_t2)
         for name, t2, focused, ties in counts:
             if focused and t2 == 1:

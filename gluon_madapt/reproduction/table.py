@@ -13,6 +13,7 @@ from gluon_madapt.reproduction.reuse import DONE, REFUSED, forget_images, opened
 from gluon_madapt.reproduction.rows import Row, current_text, departures, rows_of
 from gluon_madapt.reproduction.steps import Step
 from gluon_madapt.runs.run import Run
+from gluon_madapt.stages.retrain import domains_of
 
 
 class _Seed(NamedTuple):
@@ -215,7 +216,7 @@ def _missing(step: Step) -> List[str]:
     if step.scores:
         needed = ["val"] + ["target"] * bool(experiment.evaluation.adabn_batches)
     else:
-        needed = {"source": ["source"], "adversarial": ["source", "target"]}.get(step.stage, ["target"])
+        needed = ["target"] if step.stage == "proxies" else list(domains_of(experiment, step.stage))
     lines = [_missing_images(run, which) for which in needed]
     from_imagenet = step.stage == "source" or (step.stage == "retrain" and experiment.retrain.init == "imagenet")
     if from_imagenet and not step.scores:

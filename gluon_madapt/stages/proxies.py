@@ -24,6 +24,7 @@ from gluon_madapt.run_layout import CACHE
 from gluon_madapt.runs.datasets import refuse_sizes
 from gluon_madapt.runs.input_checks import check_inputs
 from gluon_madapt.runs.ownership import refuse_other_cache
+from gluon_madapt.runs.rounds import round_of
 from gluon_madapt.runs.run import Run
 from gluon_madapt.system.provenance import with_this_code
 from gluon_madapt.training.checkpoint import versions_behind
@@ -67,7 +68,7 @@ def make_proxies(
     check_inputs(run, "target", target)
     truth = truth_of(run, target) if audit else None
     check_names(target, run.folder)
-    start = run.checkpoint_of("adversarial")
+    start = round_of(run.experiment).labeller(run)
     inputs = {"checkpoint": sha256(start), "images": target.fingerprint}
     maps = open_cache(run, start, target, cache or run.folder / CACHE, inputs)
     _check(runs, start, target, maps)
@@ -99,7 +100,9 @@ def settings_folder(folder: Path, shares: Shares) -> Path:
 
 def _run_at(run: Run, shares: Shares) -> Run:
     """Return the same experiment at other shares, in a folder of its own."""
-    proxies = run.experiment.proxies.model_copy(update=shares._asdict())
+    settings = run.experiment.proxies
+    most = max(shares.p2, settings.p2_most)
+    proxies = settings.model_copy(update=dict(shares._asdict(), p2_most=most))
     experiment = run.experiment.model_copy(update={"proxies": proxies})
     return Run(experiment, settings_folder(run.folder, shares), run.start_from, run.fresh, run.config)
 
@@ -146,7 +149,7 @@ def _open(runs: Sequence[Run], inputs: Dict[str, str], names: Sequence[str], lef
 def _label(sets: Sequence[ProxySet], maps: MapCache, start: Path) -> None:
     """Find the thresholds of sets that differ in their shares alone, and label all images by them."""
     run, labellings = sets[0].run, [proxies.labelling for proxies in sets]
-    threads, shares = run.experiment.data.threads, [shares_of(proxies.run.experiment) for proxies in sets]
+    threads, shares = run.experiment.data.threads, [shares_of(proxies.run) for proxies in sets]
     saved = SavedSearch(sets[0].search, maps, shares)
     for proxies in sets:  # before the first label may change, the mark of finished ones goes
         _remove(proxies.metrics)
