@@ -185,10 +185,10 @@ class Adversarial(Training):
 class Proxies(_Section):
     """Stage 3: the share of pixels kept by adversarial confidence, and per class by classification confidence.
 
-    ``model`` is the one that labels: stage 2's, whose discriminators tell adversarial confidence; or the one trained
-    last without them, the source model or what the round before has retrained, for which p1 is 1.  With every further
-    round p2 grows by ``p2_growth``, up to ``p2_most``.  ``adabn_batches`` is the number of batches of target images that AdaBN re-estimates batch-norm statistics on first;
-    ``precision`` is that of the segmenter.
+    ``model`` labels: that of stage 2, with discriminators; or, at p1 = 1, the one trained last without any: the source
+    model, later what the round before has retrained.  ``p2_growth`` is added to p2 with every further round, up to
+    ``p2_most``.  ``adabn_batches`` is the number of batches of target images that AdaBN re-estimates batch-norm
+    statistics on first; ``precision`` is that of the segmenter.
     """
 
     model: Literal["adversarial", "trained"] = "adversarial"

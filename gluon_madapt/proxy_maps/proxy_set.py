@@ -2,7 +2,7 @@
 
 import logging
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Sequence
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from gluon_madapt.proxy_maps.cache import MapCache
 from gluon_madapt.proxy_maps.labelling import Labelling
 from gluon_madapt.run_layout import METRICS, PROXY_LABELS, PROXY_RECORD
 from gluon_madapt.runs.run import Run
+from gluon_madapt.system.peak_memory import peak_memory_gib
 
 _SEARCH = "search.npz"
 
@@ -71,8 +72,8 @@ class ProxySet(NamedTuple):
         """The share of all pixels that have a proxy."""
         return read_json(self.record)["share_labelled"]
 
-    def write(self, cache: MapCache, thresholds: Thresholds, code: Sequence[str]) -> None:
-        """Write the record, and last the metrics, of labels that are all there."""
+    def write(self, cache: MapCache, thresholds: Thresholds, code: Sequence[str], seconds: Optional[float]) -> None:
+        """Write the record, and last the metrics, of labels that are all there; ``seconds`` is what the set took."""
         record = self._new_record(cache, thresholds)
         self._warn_of_lost_classes(thresholds)
         metrics = {
@@ -83,6 +84,8 @@ class ProxySet(NamedTuple):
             "images": record["images"],
             "share_labelled": record["share_labelled"],
             "left_out": list(self.left_out),
+            "seconds": seconds,
+            "peak_memory_gib": round(peak_memory_gib(), 3),
         }
         write_json(self.record, record)
         write_json(self.metrics, metrics)  # last

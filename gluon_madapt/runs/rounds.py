@@ -1,11 +1,13 @@
 """Says which stages a round of proxies has, and which of their models labels."""
 
 from pathlib import Path
-from typing import Callable, Dict, NamedTuple, Tuple
+from typing import Callable, Dict, NamedTuple, Tuple, TypeVar
 
 from gluon_madapt.config import Experiment, Retrain, Training
 from gluon_madapt.run_layout import STAGES, TRAININGS
 from gluon_madapt.runs.run import Run
+
+_Settings = TypeVar("_Settings", bound=Training)
 
 
 class Round(NamedTuple):
@@ -42,12 +44,10 @@ ROUNDS: Dict[str, Round] = {
 }
 
 
-def settings_in_round(experiment: Experiment, stage: str) -> Training:
+def of_one_round(settings: _Settings) -> _Settings:
     """Return the settings of a training, with the iterations of one round where several rounds share them."""
-    settings: Training = getattr(experiment, stage)
-    if not isinstance(settings, Retrain) or settings.rounds == 1:
-        return settings
-    return settings.model_copy(update={"iterations": -(-settings.iterations // settings.rounds)})
+    rounds = settings.rounds if isinstance(settings, Retrain) else 1
+    return settings if rounds == 1 else settings.model_copy(update={"iterations": -(-settings.iterations // rounds)})
 
 
 def round_of(experiment: Experiment) -> Round:

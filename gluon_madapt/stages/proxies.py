@@ -5,6 +5,7 @@ images (`threshold_search`) and labels (`labelling`) are computed from the maps,
 """
 
 import logging
+import time
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence
 
@@ -79,10 +80,13 @@ def make_proxies(
     unfinished = [proxies for proxies in sets if not proxies.finished]
     unaudited = [one for one in sets if truth and not (one.finished and one.is_audited(truth[1]))]
     if unfinished or unaudited:
-        network_pass(run, start, target, maps, restart=run.fresh and cache is None)
+        restart = run.fresh and cache is None
+        began = time.perf_counter()
+        is_whole = len(unfinished) == 1 and (restart or len(maps.missing(Shard())) == len(maps))
+        network_pass(run, start, target, maps, restart=restart)
         with maps.reading():
             if unfinished:
-                _label(unfinished, maps, start)
+                _label(unfinished, maps, start, began if is_whole else None)
             if truth:
                 for proxies in unaudited:
                     proxies.audit(maps, *truth)
@@ -146,8 +150,11 @@ def _open(runs: Sequence[Run], inputs: Dict[str, str], names: Sequence[str], lef
     return sets
 
 
-def _label(sets: Sequence[ProxySet], maps: MapCache, start: Path) -> None:
-    """Find the thresholds of sets that differ in their shares alone, and label all images by them."""
+def _label(sets: Sequence[ProxySet], maps: MapCache, start: Path, began: Optional[float]) -> None:
+    """Find the thresholds of sets that differ in their shares alone, and label all images by them.
+
+    ``began`` is when this process began a single set, by `time.perf_counter`; None if not all of it is its own work.
+    """
     run, labellings = sets[0].run, [proxies.labelling for proxies in sets]
     threads, shares = run.experiment.data.threads, [shares_of(proxies.run) for proxies in sets]
     saved = SavedSearch(sets[0].search, maps, shares)
@@ -163,7 +170,8 @@ def _label(sets: Sequence[ProxySet], maps: MapCache, start: Path) -> None:
     label_all(maps, labellings, thresholds, threads)
     code = with_this_code([*versions_behind(start), *maps.versions()])
     for proxies, those in zip(sets, thresholds):
-        proxies.write(maps, those, code)
+        seconds = None if began is None else round(time.perf_counter() - began, 1)
+        proxies.write(maps, those, code, seconds)
 
 
 def _refuse_empty(sets: Sequence[ProxySet]) -> None:

@@ -13,7 +13,7 @@ from gluon_madapt.run_layout import METRICS, PROXY_LABELS
 from gluon_madapt.runs.input_checks import check_inputs
 from gluon_madapt.runs.labelled_pixels import check_labels
 from gluon_madapt.runs.networks import imagenet_segmenter, new_segmenter
-from gluon_madapt.runs.rounds import settings_in_round
+from gluon_madapt.runs.rounds import of_one_round
 from gluon_madapt.runs.run import Run
 from gluon_madapt.runs.trained import load_any_segmenter
 from gluon_madapt.stages.self_training import SelfTrainingStep, lesson_of_both_domains
@@ -45,9 +45,10 @@ def domains_of(experiment: Experiment, stage: str) -> Tuple[str, ...]:
 def retrain(run: Run) -> None:
     """Train F and C on target images and their proxy labels; leaves a checkpoint in ``retrain``.
 
-    Where `retrain.learns_from` says so, they learn from the labelled source at the same time (`self_training`).  In a later round of proxies, they start from what the round before has retrained.
+    Where `retrain.learns_from` says so, they learn from the labelled source at the same time (`self_training`).  In a
+    later round of proxies, they start from what the round before has retrained.
     """
-    settings = settings_in_round(run.experiment, "retrain")
+    settings = of_one_round(run.experiment.retrain)
     path = run.folder / "proxies" / METRICS
     if not path.is_file():
         raise UserError(f"{path}: missing, so there are no proxy labels yet: make them with {run.command('proxies')}")

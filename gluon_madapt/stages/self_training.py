@@ -1,16 +1,14 @@
 """Trains stage 4 on both domains, for class-balanced self-training (CBST: Zou et al., ECCV 2018).
 
 Self-training minimises one loss over the network and over the labels of the target, which are latent: the cross entropy
-of all source pixels by their labels, plus that of those target pixels that have a proxy, each pixel counting the same.
-It takes turns, a round each.  With the network fixed, the labels that minimise the loss are l* = argmax_l P(l) / t2(l)
-where P(l*) / t2(l*) > 1 (theirs: exp(-k_l) for t2(l)), with t2 from each class's own ranked scores: stage 3 with p1 = 1,
-and p2 the portion of the round (`gluon_madapt.proxies`).  With the labels fixed, the network learns from both domains,
-which is the step here.
+of all source pixels, plus that of the target pixels that have a proxy, each pixel counting the same.  A round takes two
+turns.  With the network fixed, the labels that minimise the loss are l* = argmax_l P(l) / t2(l) where P(l*) / t2(l*) is
+above 1 (they write exp(-k_l) for t2(l)), with t2 from each class's own ranked scores: stage 3 with p1 = 1, and p2 the
+portion of the round (`gluon_madapt.proxies`).  With the labels fixed, the network learns from both domains: the step
+here.
 """
 
 from typing import Optional, Sequence, Union
-
-from mxnet import nd
 
 from gluon_madapt.config import Retrain, Source
 from gluon_madapt.data import Dataset, Loader
