@@ -113,8 +113,8 @@ def run(options, world):
         trees = {"source": "gta5", "target": "cityscapes", "val": "cityscapes"}
         sets = [word for which, tree in trees.items() for word in ("--set", f"data.{which}.root={data / tree}")]
     found = {}
-    for number, rows in ROWS.items():
-        rows += COMPARED * (options.compare and number == 3)
+    for number, own in ROWS.items():
+        rows = own + COMPARED * (options.compare and number == 3)
         wanted = [word for row in rows if not options.rows or row in options.rows for word in ("--row", row)]
         if not wanted:
             continue
