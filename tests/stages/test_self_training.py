@@ -10,6 +10,7 @@ from fixed_statistics import FIXED
 from interrupted import assert_same, interrupted_in_iteration_4
 from mxnet import autograd, nd
 from mxnet.gluon.nn import BatchNorm
+from report_runs import page_of
 from small_experiments import CONFIG, small_experiment
 
 from gluon_madapt.config import ConfigError, load_experiment, stated_settings
@@ -19,6 +20,7 @@ from gluon_madapt.files.hashing import sha256
 from gluon_madapt.labels import IGNORE
 from gluon_madapt.models.losses import SupervisedPass
 from gluon_madapt.proxies import compute_thresholds, label_image, portion_of_round
+from gluon_madapt.report.page import report_of_folder
 from gluon_madapt.runs.networks import new_segmenter
 from gluon_madapt.runs.rounds import of_one_round
 from gluon_madapt.runs.run import Run
@@ -304,3 +306,11 @@ def test_rounds_share_the_iterations():
 def test_what_cannot_be_is_refused_before_anything_is_read(overrides, message):
     with pytest.raises(ConfigError, match=message):
         load_experiment(CONFIG, overrides)
+
+
+def test_a_page_asks_for_no_stage_2_and_shows_a_later_round(rounds, tmp_path):
+    page = page_of(report_of_folder(rounds, tmp_path / "page.html")).words
+    assert "2 adversarial" not in page
+    assert "beyond the paper: round 3" in page
+    assert "was made from something else" not in page
+    assert "segmentation target loss" in page
