@@ -16,23 +16,26 @@ from small_experiments import CONFIG, small_settings
 
 from gluon_madapt.config import load_experiment
 from gluon_madapt.files.json_files import read_log
+from gluon_madapt.run_layout import STAGE_TOOLS
 from gluon_madapt.runs.run import Run
 from gluon_madapt.stages import train_source
 from gluon_madapt.training.checkpoint import read_checkpoint
 
 PYTHON = sys.executable
 ITERATIONS = 20
-TOOLS = {"source": "train_source.py", "adversarial": "train_adv.py"}
+TOOLS = {"source": "train_source.py", "adversarial": "train_adv.py", "retrain": "train_proxy.py"}
+# Stage 4 learns from both domains, by proxies of the source model.
+BOTH = ["proxies.model=trained", "proxies.p1=1", "retrain.learns_from=source_and_proxies"]
 
 
 def settings(world, iterations=ITERATIONS, **changes):
-    rates = [f"{stage}.learning_rate=1e-4" for stage in ("source", "adversarial")]
-    sizes = [f"{stage}.{key}={value}" for stage in ("source", "adversarial") for key, value in changes.items()]
-    return [*small_settings(world, iterations), "bookkeeping.checkpoint_every=5", *rates, *sizes]
+    rates = [f"{stage}.learning_rate=1e-4" for stage in TOOLS]
+    sizes = [f"{stage}.{key}={value}" for stage in TOOLS for key, value in changes.items()]
+    return [*small_settings(world, iterations), "bookkeeping.checkpoint_every=5", *rates, *sizes, *BOTH]
 
 
 def command(stage, folder, overrides, fixed=False):
-    tool = [str(ROOT / "tools" / TOOLS[stage]), "--config", str(CONFIG), "--run-dir", str(folder)]
+    tool = [str(ROOT / "tools" / STAGE_TOOLS[stage]), "--config", str(CONFIG), "--run-dir", str(folder)]
     return [
         PYTHON,
         *([str(ROOT / "tests" / "fixed_statistics.py")] if fixed else []),
@@ -56,10 +59,12 @@ def run(words):
 
 @pytest.fixture(scope="module")
 def both(tiny_world, tmp_path_factory):
-    """Two stages by two workers, and by one with the doubled batch, with fixed statistics."""
+    """Every training by two workers, and by one with the doubled batch, with fixed statistics."""
     folder = tmp_path_factory.mktemp("workers")
     for stage in TOOLS:
         start = [] if stage == "source" else ["--from", str(folder / "one" / "source" / "checkpoint.npz")]
+        for name in ("one", "two") if stage == "retrain" else ():
+            run([*command("proxies", folder / name, settings(tiny_world)), *start])
         run(launched([*command(stage, folder / "two", settings(tiny_world, batch_size=2), fixed=True), *start]))
         run([*command(stage, folder / "one", settings(tiny_world, batch_size=4), fixed=True), *start])
     return folder
