@@ -13,8 +13,6 @@ from typing import Optional, Sequence, Union
 from gluon_madapt.config import Retrain, Source
 from gluon_madapt.data import Dataset, Loader
 from gluon_madapt.models import Segmenter
-from gluon_madapt.models.losses import SupervisedPass
-from gluon_madapt.models.training_graph import TrainingGraph
 from gluon_madapt.runs.input_checks import check_inputs
 from gluon_madapt.runs.run import Run
 from gluon_madapt.stages.supervised import Lesson, SupervisedStep, differentiate
@@ -39,7 +37,7 @@ class SelfTrainingStep(SupervisedStep):
     def __init__(self, net: Segmenter, settings: Union[Source, Retrain], distributed: Optional[Distributed] = None):
         super().__init__(net, settings, distributed)
         # A graph for each domain, since the sizes of their images may differ; the two take turns in one memory.
-        self._proxies = TrainingGraph(SupervisedPass(net), settings.recompute, in_turn_with=self._supervised)
+        self._proxies = self._graph(net, settings, in_turn_with=self._supervised)
 
     def __call__(self, parts: Sequence[Part], learning_rate: float) -> Losses:
         """Update F and C once.

@@ -40,7 +40,7 @@ class SupervisedStep:
 
     def __init__(self, net: Segmenter, settings: Union[Source, Retrain], distributed: Optional[Distributed] = None):
         self._distributed = distributed or Distributed()
-        self._supervised = TrainingGraph(SupervisedPass(net), settings.recompute)
+        self._supervised = self._graph(net, settings)
         self.trainers = {"segmenter": segmenter_trainer(net, settings)}
         if self.passes * settings.accumulate > 1:
             self._distributed.add_up_gradients(net)
@@ -52,6 +52,12 @@ class SupervisedStep:
         self.trainers["segmenter"].set_learning_rate(learning_rate)
         self._distributed.step("segmenter", self.trainers["segmenter"])
         return losses
+
+    @staticmethod
+    def _graph(
+        net: Segmenter, settings: Union[Source, Retrain], in_turn_with: Optional[TrainingGraph] = None
+    ) -> TrainingGraph:
+        return TrainingGraph(SupervisedPass(net), settings.recompute, in_turn_with=in_turn_with)
 
     def _differentiate(self, parts: Sequence[Part]) -> Losses:
         """Add the gradients of all parts to those of the network; return the sum of their shares of the losses."""
