@@ -20,6 +20,9 @@ from gluon_madapt.files.hashing import sha256
 from gluon_madapt.labels import IGNORE
 from gluon_madapt.models.losses import segmentation_loss
 from gluon_madapt.proxies import compute_thresholds, label_image, portion_of_round
+from gluon_madapt.report.examples import focused
+from gluon_madapt.report.facts import facts_of, outdated, stored_run
+from gluon_madapt.report.overview import stage_rows, what_is_missing
 from gluon_madapt.report.page import report_of_folder
 from gluon_madapt.runs.networks import new_segmenter
 from gluon_madapt.runs.rounds import of_one_round
@@ -308,9 +311,17 @@ def test_what_cannot_be_is_refused_before_anything_is_read(overrides, message):
         load_experiment(CONFIG, overrides)
 
 
-def test_a_page_asks_for_no_stage_2_and_shows_a_later_round(rounds, tmp_path):
-    page = page_of(report_of_folder(rounds, tmp_path / "page.html")).words
-    assert "2 adversarial" not in page
-    assert "beyond the paper: round 3" in page
-    assert "was made from something else" not in page
-    assert "segmentation target loss" in page
+@pytest.mark.parametrize("number", ROUNDS)
+def test_a_page_asks_for_no_stage_2_and_finds_what_each_round_was_made_from(rounds, number):
+    facts = facts_of(stored_run(rounds, number=number))
+    assert "2 adversarial" not in [title for title, *_ in stage_rows(facts)]
+    assert not [line.text for line in what_is_missing(facts, []) if line.text.startswith("Stage")]
+    assert outdated(facts) == []
+    assert focused(facts, []), "maps of the model that labelled"
+    assert facts.problems == []
+
+
+def test_a_page_shows_later_rounds(rounds, tmp_path):
+    page = page_of(report_of_folder(rounds, tmp_path / "page.html"))
+    assert "beyond the paper: round 3" in page.words
+    assert any("segmentation target loss" in image["alt"] for image in page.all("img"))
