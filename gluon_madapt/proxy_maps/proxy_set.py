@@ -13,7 +13,7 @@ from gluon_madapt.proxies.roc import VERSION
 from gluon_madapt.proxy_maps.auditing import Truth, audit_in_words, audit_labels
 from gluon_madapt.proxy_maps.cache import MapCache
 from gluon_madapt.proxy_maps.labelling import Labelling
-from gluon_madapt.run_layout import METRICS, PROXY_LABELS, PROXY_RECORD
+from gluon_madapt.run_layout import COST, METRICS, PROXY_LABELS, PROXY_RECORD
 from gluon_madapt.runs.run import Run
 from gluon_madapt.system.peak_memory import peak_memory_gib
 
@@ -73,7 +73,10 @@ class ProxySet(NamedTuple):
         return read_json(self.record)["share_labelled"]
 
     def write(self, cache: MapCache, thresholds: Thresholds, code: Sequence[str], seconds: Optional[float]) -> None:
-        """Write the record, and last the metrics, of labels that are all there; ``seconds`` is what the set took."""
+        """Write the record, and last the metrics, of labels that are all there.
+
+        ``seconds`` is what the set took this process; None if part of the work was done before, or is shared.
+        """
         record = self._new_record(cache, thresholds)
         self._warn_of_lost_classes(thresholds)
         metrics = {
@@ -84,10 +87,11 @@ class ProxySet(NamedTuple):
             "images": record["images"],
             "share_labelled": record["share_labelled"],
             "left_out": list(self.left_out),
-            "seconds": seconds,
-            "peak_memory_gib": round(peak_memory_gib(), 3),
         }
         write_json(self.record, record)
+        if seconds is not None:
+            cost = {"seconds": seconds, "peak_memory_gib": round(peak_memory_gib(), 3)}
+            write_json(self.labelling.folder / COST, cost)
         write_json(self.metrics, metrics)  # last
 
     def audit(self, cache: MapCache, truth: Truth, fingerprint: Fingerprint) -> None:

@@ -7,11 +7,11 @@ from gluon_madapt.files.json_files import read_json
 from gluon_madapt.reproduction.plan import Plan
 from gluon_madapt.reproduction.results import Cost
 from gluon_madapt.reproduction.steps import Step
-from gluon_madapt.run_layout import METRICS
+from gluon_madapt.run_layout import COST, METRICS
 
 
 def cost_of(plan: Plan, scoring: Step) -> Cost:
-    """Return what the stages up to the model that a step scores have taken, as far as their metrics.json say it."""
+    """Return what the stages up to the model that a step scores have taken, as far as their files say it."""
     stages: Dict[str, Step] = {}
     left = list(scoring.needs)
     while left:
@@ -31,7 +31,7 @@ def cost_of(plan: Plan, scoring: Step) -> Cost:
 
 
 def seconds_of(metrics: Dict[str, Any]) -> Optional[float]:
-    """Return what a stage has taken, by its metrics.json; None where that is not known.
+    """Return what a stage has taken, by its metrics.json, or of stage 3 its cost.json; None where that is not known.
 
     A training that was stopped knows how long its last iterations took, and the others count as long.  Proxies that
     were not made from start to end by one process, or that share the work with others, do not know it.
@@ -48,6 +48,6 @@ def seconds_of(metrics: Dict[str, Any]) -> Optional[float]:
 
 def _metrics(step: Step) -> Dict[str, Any]:
     try:
-        return read_json(step.run.folder / step.stage / METRICS)
+        return read_json(step.run.folder / step.stage / (COST if step.stage == "proxies" else METRICS))
     except UserError:  # not there, or damaged: then it is not known
         return {}
