@@ -16,7 +16,7 @@ from gluon_madapt.config import load_experiment
 from gluon_madapt.files.json_files import read_log
 from gluon_madapt.runs.networks import new_segmenter
 from gluon_madapt.stages import Run, train_adversarial, train_source
-from gluon_madapt.stages.supervised import train_supervised
+from gluon_madapt.stages.supervised import lesson_of_one_domain, train_supervised
 
 CONFIG = Path(__file__).resolve().parent.parent / "configs" / "base.yaml"
 IMAGES, ITERATIONS, SAMPLES = 8, 6, 40
@@ -32,7 +32,9 @@ def main():
         retraining = run.loader(
             "target", "retrain", run.experiment.retrain.input, run.experiment.retrain, labelled=True
         )
-        train_supervised("retrain", run, new_segmenter(run), run.experiment.retrain, retraining, retraining.dataset, {})
+        net, settings = new_segmenter(run), run.experiment.retrain
+        lesson = lesson_of_one_domain(run, net, settings, retraining, retraining.dataset)
+        train_supervised("retrain", run, net, settings, lesson, {})
         stages = ("source", "adversarial", "retrain")
         shares = {one: share_waiting(read_log(root / "run" / one / "log.jsonl")) for one in stages}
         source = run.loader("source", "source", run.experiment.source.input, run.experiment.source, labelled=True)

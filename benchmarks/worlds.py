@@ -46,6 +46,16 @@ ROWS = {
     ),
     4: (SHARES,),
 }
+# With --compare, rows of other methods.
+ADAPTSEGNET, ADAPTSEGNET_CONTROL = "AdaptSegNet-style", "AdaptSegNet-style control: adversarial weight 0"
+CBST, ALIGNED_PROXIES = "CBST-style", "output-space discriminators, proxies"
+HERE = "measured here"
+COMPARED = (
+    *(f"{one}, {how}" for one in (ADAPTSEGNET, ADAPTSEGNET_CONTROL) for how in (HERE, f"{BEFORE}, {HERE}")),
+    *(f"{CBST}, round {number}, {HERE}" for number in (1, 2, 3)),
+    f"{CBST}, round 3, {BEFORE}, {HERE}",
+    *(f"{ALIGNED_PROXIES}, {how}" for how in (HERE, f"{BEFORE}, {HERE}")),
+)
 DIFFERENCES = {
     "two discriminators - control": (TWO, CONTROL),
     "the same, AdaBN of both": (f"{TWO}, {BEFORE}", f"{CONTROL}, {BEFORE}"),
@@ -58,6 +68,15 @@ DIFFERENCES = {
     "four stages, AdaBN twice - the control's": (f"{TWO}, {OF_BOTH}", f"{CONTROL}, {OF_BOTH}"),
     "four stages - source only": (f"{TWO}, proxies", SOURCE),
     "multi-scale - single scale": (f"{TWO}, proxies, multi-scale", f"{TWO}, proxies"),
+    "AdaptSegNet-style - its control": (f"{ADAPTSEGNET}, {HERE}", f"{ADAPTSEGNET_CONTROL}, {HERE}"),
+    "two discriminators - AdaptSegNet-style": (TWO, f"{ADAPTSEGNET}, {HERE}"),
+    "CBST-style, round 3 - round 1": (f"{CBST}, round 3, {HERE}", f"{CBST}, round 1, {HERE}"),
+    "four stages - CBST-style, round 3": (f"{TWO}, proxies", f"{CBST}, round 3, {HERE}"),
+    "four stages - CBST-style, round 3, AdaBN of both": (
+        f"{TWO}, proxies, {BEFORE}",
+        f"{CBST}, round 3, {BEFORE}, {HERE}",
+    ),
+    "four stages - those of output-space discriminators": (f"{TWO}, proxies", f"{ALIGNED_PROXIES}, {HERE}"),
 }
 
 
@@ -68,6 +87,7 @@ def main():
     parser.add_argument("--seeds", type=seed_list, default=[0, 1, 2], metavar="N,N")
     parser.add_argument("--own-data", action="store_true", help="the config's data, in place of drawn worlds")
     parser.add_argument("--rows", nargs="*", metavar="TEXT", help="run these alone (default: all)")
+    parser.add_argument("--compare", action="store_true", help="rows of other methods in Table 3, too")
     parser.add_argument("--out", type=Path, default=Path("worlds"), metavar="OUT", help="without its ending")
     options = parser.parse_args()
     numbers = {}  # by row: of each (world, seed), mIoU in percent
@@ -93,15 +113,16 @@ def run(options, world):
         trees = {"source": "gta5", "target": "cityscapes", "val": "cityscapes"}
         sets = [word for which, tree in trees.items() for word in ("--set", f"data.{which}.root={data / tree}")]
     found = {}
-    for number, rows in ROWS.items():
+    for number, own in ROWS.items():
+        rows = own + COMPARED * (options.compare and number == 3)
         wanted = [word for row in rows if not options.rows or row in options.rows for word in ("--row", row)]
         if not wanted:
             continue
         settings = ["--config", options.config, "--seeds", ",".join(map(str, options.seeds)), "--run-dir", folder]
         settings += ["--set", "bookkeeping.eval_every=0"]  # scores on the way take time and change nothing
-        beyond = ["--beyond"] * (number == 3)
+        more = ["--beyond", *["--compare"] * options.compare] if number == 3 else []
         out = folder / "worlds"
-        call("reproduce.py", "--table", number, *beyond, *settings, *sets, "--jobs", 2, "--out", out, *wanted)
+        call("reproduce.py", "--table", number, *more, *settings, *sets, "--jobs", 2, "--out", out, *wanted)
         table = Table.model_validate_json((out / f"table-{number}.json").read_text())
         found.update({row.row: row.by_seed("miou") for row in table.rows if row.row in rows and row.by_seed("miou")})
     return found

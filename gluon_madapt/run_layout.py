@@ -18,8 +18,8 @@ RATES = ("learning_rate", "images_per_second", "waiting_for_data")
 EXCHANGE_RATES = ("communicating", "waiting_for_workers", "bytes_sent", "bytes_received")
 # Of a training: all it needs to continue, the finished network in Gluon's format, TensorBoard's event files.
 CHECKPOINT, PARAMETERS, EVENTS = "checkpoint.npz", "segmenter.params", "tensorboard"
-# Of stage 3: thresholds and counts, and the proxy labels.
-PROXY_RECORD, PROXY_LABELS = "proxies.json", "labels"
+# Of stage 3: thresholds and counts, the proxy labels, and what making them took, which alone is never twice the same.
+PROXY_RECORD, PROXY_LABELS, COST = "proxies.json", "labels", "cost.json"
 # In the run folder: the maps of the network pass, what was scored, tables.
 CACHE, SCORES, TABLES = "cache", "scores", "tables"
 

@@ -5,6 +5,9 @@ import runpy
 import pytest
 from conftest import ROOT
 
+from gluon_madapt.config import load_experiment
+from gluon_madapt.reproduction.compared import compared_rows
+
 WORLDS = runpy.run_path(str(ROOT / "benchmarks" / "worlds.py"))
 
 
@@ -24,3 +27,10 @@ def test_a_page_has_a_column_for_each_world(worlds, columns):
     assert row.count("|") - 1 == columns
     assert f"{2 * len(worlds)} runs" in page
     assert "20.5 ± 0." in row
+
+
+def test_rows_of_other_methods_are_those_of_table_3():
+    rows = compared_rows(3, load_experiment(ROOT / "configs" / "mini" / "gta5.yaml"))
+    assert list(WORLDS["COMPARED"]) == [row.text for row in rows]
+    known = {*WORLDS["ROWS"][3], *WORLDS["ROWS"][4], *WORLDS["COMPARED"]}
+    assert {row for pair in WORLDS["DIFFERENCES"].values() for row in pair} <= known

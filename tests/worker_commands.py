@@ -6,19 +6,20 @@ import sys
 from conftest import ROOT
 from small_experiments import CONFIG, small_settings
 
+from gluon_madapt.run_layout import STAGE_TOOLS, TRAININGS
+
 PYTHON = sys.executable
 ITERATIONS = 20
-TOOLS = {"source": "train_source.py", "adversarial": "train_adv.py", "retrain": "train_proxy.py"}
 
 
 def settings(world, iterations=ITERATIONS, **changes):
-    rates = [f"{stage}.learning_rate=1e-4" for stage in TOOLS]
-    sizes = [f"{stage}.{key}={value}" for stage in TOOLS for key, value in changes.items()]
+    rates = [f"{stage}.learning_rate=1e-4" for stage in TRAININGS]
+    sizes = [f"{stage}.{key}={value}" for stage in TRAININGS for key, value in changes.items()]
     return [*small_settings(world, iterations), "bookkeeping.checkpoint_every=5", *rates, *sizes]
 
 
 def command(stage, folder, overrides, fixed=False):
-    tool = [str(ROOT / "tools" / TOOLS[stage]), "--config", str(CONFIG), "--run-dir", str(folder)]
+    tool = [str(ROOT / "tools" / STAGE_TOOLS[stage]), "--config", str(CONFIG), "--run-dir", str(folder)]
     return [
         PYTHON,
         *([str(ROOT / "tests" / "fixed_statistics.py")] if fixed else []),

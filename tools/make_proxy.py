@@ -28,7 +28,8 @@ def shares(text):
 
 
 def main(arguments):
-    parser = experiment_parser(__doc__, starts_from="checkpoint of an adversarial model", rounds=True)
+    starts_from = "checkpoint of an adversarial model, or where proxies.model is trained, of the model that labels,"
+    parser = experiment_parser(__doc__, starts_from=starts_from, rounds=True)
     parser.add_argument("--p1", metavar="X", help="share of all pixels kept by adversarial confidence")
     parser.add_argument("--p2", metavar="Y", help="share of each class's remaining pixels kept by its probability")
     parser.add_argument(

@@ -34,6 +34,11 @@ def parse(arguments):
         action="store_true",
         help="add to table 3 what goes beyond the paper: AdaBN, more rounds of proxies",
     )
+    parser.add_argument(
+        "--compare",
+        action="store_true",
+        help="add to tables 1, 2 and 3 rows of other methods, measured on the same data, and what each row cost",
+    )
     parser.add_argument("--jobs", type=positive, default=1, metavar="N", help="commands side by side (default: 1)")
     parser.add_argument(
         "--out", type=flag_path, metavar="DIR", help="where the table goes (default: tables, in the run folder)"
@@ -67,6 +72,7 @@ def main(arguments):
         wanted=options.row,
         beyond=options.beyond,
         tensorboard=options.tensorboard,
+        compare=options.compare,
     )
     command = shlex.join(["python", "tools/reproduce.py", *arguments])
     if options.dry_run:

@@ -195,23 +195,46 @@ class Adversarial(Training):
 class Proxies(_Section):
     """Stage 3: the share of pixels kept by adversarial confidence, and per class by classification confidence.
 
-    ``adabn_batches`` is the number of batches of target images that AdaBN re-estimates batch-norm statistics on first;
-    ``precision`` is that of the segmenter.
+    ``model`` labels: that of stage 2, with discriminators; or, at p1 = 1, the one trained last without any: the source
+    model, later what the round before has retrained.  ``p2_growth`` is added to p2 with every further round, up to
+    ``p2_most``.  ``adabn_batches`` is the number of batches of target images that AdaBN re-estimates batch-norm
+    statistics on first; ``precision`` is that of the segmenter.
     """
 
+    model: Literal["adversarial", "trained"] = "adversarial"
     p1: float = Field(gt=0, le=1)
     p2: float = Field(gt=0, le=1)
+    p2_growth: float = Field(default=0.0, ge=0, le=1)
+    p2_most: float = Field(default=1.0, gt=0, le=1)
     size: Optional[_Size]
     adabn_batches: Whole = Field(default=0, ge=0)
     precision: Literal["float32", "bfloat16"] = "float32"
 
+    @model_validator(mode="after")
+    def _possible(self):
+        if self.model == "trained" and self.p1 < 1:
+            raise ValueError(
+                "model: trained has no discriminators, so adversarial confidence is unknown: set p1 to 1, or model to "
+                "adversarial"
+            )
+        if self.p2 > self.p2_most:
+            raise ValueError(f"p2 is {self.p2}, above p2_most, {self.p2_most}: set p2 lower, or p2_most higher")
+        return self
+
 
 class Retrain(Training):
-    """Stage 4: training on proxies alone.  ``init`` says where its first weights come from."""
+    """Stage 4: training on proxies alone, or on the labels of the source as well.
+
+    ``init`` says where its first weights come from; ``input`` is of target images, and of source images, too, unless
+    ``source_input`` is set; ``batch_size`` is of either.  ``rounds`` of proxies share the iterations equally.
+    """
 
     poly_power: float = _NotNegative
     init: Literal["imagenet", "source", "none"]
+    learns_from: Literal["proxies", "source_and_proxies"] = "proxies"
     input: Input
+    source_input: Optional[Input] = None
+    rounds: Whole = Field(default=1, ge=1, le=1000)
 
 
 class ShortSides(_Section):

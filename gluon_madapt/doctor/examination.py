@@ -8,10 +8,11 @@ from gluon_madapt.doctor.images import examine_images
 from gluon_madapt.doctor.machine import examine_devices, examine_disk, examine_packages, training_inputs
 from gluon_madapt.errors import UserError
 from gluon_madapt.files.hashing import sha256
-from gluon_madapt.run_layout import CACHE, STAGES, TRAININGS
+from gluon_madapt.run_layout import CACHE, STAGES
 from gluon_madapt.runs.datasets import cells_of, refuse_sizes
 from gluon_madapt.runs.networks import new_segmenter
 from gluon_madapt.runs.ownership import refuse_other_cache, refuse_other_stage
+from gluon_madapt.runs.rounds import round_of
 from gluon_madapt.stages import Run
 from gluon_madapt.stages.adversarial import refuse_weights
 from gluon_madapt.weights.loading import load_imagenet
@@ -74,8 +75,10 @@ def _examine_trainings(run: Run) -> Iterator[Finding]:
     """Try what a training would refuse at its start."""
     if run.experiment.bookkeeping.eval_every and run.experiment.data.val is None:
         yield Finding(ERROR, "training", "bookkeeping.eval_every is set and data.val is not: there is nothing to score")
-    refuse_weights(run.experiment.adversarial)
-    for stage in TRAININGS:
+    trainings = round_of(run.experiment).trainings
+    if "adversarial" in trainings:
+        refuse_weights(run.experiment.adversarial)
+    for stage in trainings:
         settings = getattr(run.experiment, stage)
         run.distributed.images_per_part(settings)
         for seen, which in training_inputs(run, stage):
@@ -84,4 +87,5 @@ def _examine_trainings(run: Run) -> Iterator[Finding]:
             except UserError:  # which is found under data
                 continue
             refuse_sizes(dataset, seen, run.experiment.model.encoder, cells_of(settings))
-    yield from examine_cells(run)
+    if "adversarial" in trainings:
+        yield from examine_cells(run)

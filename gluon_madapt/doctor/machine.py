@@ -13,9 +13,10 @@ from packaging.requirements import Requirement
 from gluon_madapt.config import Input
 from gluon_madapt.doctor.findings import ERROR, OK, WARNING, Finding
 from gluon_madapt.names import check_lengths
-from gluon_madapt.run_layout import TRAININGS
 from gluon_madapt.runs.datasets import image_count, input_size, own_size
+from gluon_madapt.runs.rounds import round_of
 from gluon_madapt.stages import Run
+from gluon_madapt.stages.retrain import domains_of
 from gluon_madapt.system import cuda
 from gluon_madapt.system.threads import cores
 
@@ -82,7 +83,7 @@ def examine_devices(run: Run) -> Iterator[Finding]:
             yield Finding(OK, "device", f"{context}, compute capability {major}.{minor}")
     on_cpu = run.context.device_type == "cpu"
     free, whose = free_memory(run), "are available" if on_cpu else "are free on each GPU"
-    for stage in TRAININGS:
+    for stage in round_of(run.experiment).trainings:
         settings = getattr(run.experiment, stage)
         needed = memory_of(run, stage) * (number if on_cpu else 1)
         text = f"{stage}: about {needed:.1f} GiB for a batch of {settings.batch_size}, and {free:.1f} GiB {whose}"
@@ -118,7 +119,7 @@ def examine_disk(run: Run) -> Iterator[Finding]:
     check_lengths(Path(), [str(run.folder)])
     folder = next(one for one in (run.folder, *run.folder.absolute().parents) if one.exists())
     free = shutil.disk_usage(folder).free / _GIB
-    checkpoints = len(TRAININGS) * 2.5 * _CHECKPOINT_GIB[run.experiment.model.encoder]
+    checkpoints = len(round_of(run.experiment).trainings) * 2.5 * _CHECKPOINT_GIB[run.experiment.model.encoder]
     images = image_count(run.experiment, "target") or 0
     width, height = run.experiment.proxies.size or own_size(run.experiment, "target")
     own = own_size(run.experiment, "target")
@@ -156,7 +157,10 @@ def training_inputs(run: Run, stage: str) -> Tuple[Tuple[Input, str], ...]:
     settings = getattr(run.experiment, stage)
     if stage == "adversarial":
         return (settings.source_input, "source"), (settings.target_input, "target")
-    return ((settings.input, "source" if stage == "source" else "target"),)
+    inputs = {"source": settings.input, "target": settings.input}
+    if stage == "retrain" and settings.source_input:
+        inputs["source"] = settings.source_input
+    return tuple((inputs[which], which) for which in domains_of(run.experiment, stage))
 
 
 def _recomputing_saves(run: Run) -> bool:

@@ -2,29 +2,30 @@
 
 import logging
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Sequence
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 
-from gluon_madapt.config import Experiment
 from gluon_madapt.data.fingerprints import Fingerprint, is_same
 from gluon_madapt.files.json_files import read_json, write_json
-from gluon_madapt.proxies import Shares, Thresholds
+from gluon_madapt.proxies import Shares, Thresholds, portion_of_round
 from gluon_madapt.proxies.roc import VERSION
 from gluon_madapt.proxy_maps.auditing import Truth, audit_in_words, audit_labels
 from gluon_madapt.proxy_maps.cache import MapCache
 from gluon_madapt.proxy_maps.labelling import Labelling
-from gluon_madapt.run_layout import METRICS, PROXY_LABELS, PROXY_RECORD
+from gluon_madapt.run_layout import COST, METRICS, PROXY_LABELS, PROXY_RECORD
 from gluon_madapt.runs.run import Run
+from gluon_madapt.system.peak_memory import peak_memory_gib
 
 _SEARCH = "search.npz"
 
 _log = logging.getLogger(__name__)
 
 
-def shares_of(experiment: Experiment) -> Shares:
-    """Return p1 and p2 of an experiment."""
-    return Shares(experiment.proxies.p1, experiment.proxies.p2)
+def shares_of(run: Run) -> Shares:
+    """Return p1 and p2 of a run in its round."""
+    settings = run.experiment.proxies
+    return Shares(settings.p1, portion_of_round(settings.p2, settings.p2_growth, settings.p2_most, run.number))
 
 
 class ProxySet(NamedTuple):
@@ -71,8 +72,11 @@ class ProxySet(NamedTuple):
         """The share of all pixels that have a proxy."""
         return read_json(self.record)["share_labelled"]
 
-    def write(self, cache: MapCache, thresholds: Thresholds, code: Sequence[str]) -> None:
-        """Write the record, and last the metrics, of labels that are all there."""
+    def write(self, cache: MapCache, thresholds: Thresholds, code: Sequence[str], seconds: Optional[float]) -> None:
+        """Write the record, and last the metrics, of labels that are all there.
+
+        ``seconds`` is what the set took this process; None if part of the work was done before, or is shared.
+        """
         record = self._new_record(cache, thresholds)
         self._warn_of_lost_classes(thresholds)
         metrics = {
@@ -85,6 +89,9 @@ class ProxySet(NamedTuple):
             "left_out": list(self.left_out),
         }
         write_json(self.record, record)
+        if seconds is not None:
+            cost = {"seconds": seconds, "peak_memory_gib": round(peak_memory_gib(), 3)}
+            write_json(self.labelling.folder / COST, cost)
         write_json(self.metrics, metrics)  # last
 
     def audit(self, cache: MapCache, truth: Truth, fingerprint: Fingerprint) -> None:
@@ -105,7 +112,7 @@ class ProxySet(NamedTuple):
         return [text, *(audit_in_words(record) if audited else [])]
 
     def _new_record(self, cache: MapCache, thresholds: Thresholds) -> Dict[str, Any]:
-        shares, kept, focused = shares_of(self.run.experiment), self.labelling.kept(), thresholds.focused
+        shares, kept, focused = shares_of(self.run), self.labelling.kept(), thresholds.focused
 
         def by_class(values: np.ndarray) -> Dict[str, Any]:
             return {name: value.item() for name, value in zip(self.run.classes.names, values)}
@@ -133,7 +140,7 @@ class ProxySet(NamedTuple):
 
     def _warn_of_lost_classes(self, thresholds: Thresholds) -> None:
         """Name the classes without proxies, lost to probabilities that float32 cannot tell from 1."""
-        folder, p2 = self.labelling.folder, self.run.experiment.proxies.p2
+        folder, p2 = self.labelling.folder, shares_of(self.run).p2
         counts = zip(self.run.classes.names, thresholds.t2, thresholds.focused, thresholds.ties_t2)
         for name, t2, focused, ties in counts:
             if focused and t2 == 1:

@@ -19,6 +19,7 @@ from gluon_madapt.proxy_maps.proxy_set import thresholds_of
 from gluon_madapt.proxy_maps.scored_maps import scored_blocks
 from gluon_madapt.report.facts import RunFacts
 from gluon_madapt.run_layout import CACHE, METRICS, PROXY_RECORD
+from gluon_madapt.runs.rounds import round_of
 from gluon_madapt.runs.run import Run
 from gluon_madapt.runs.trained import load_any_segmenter
 
@@ -169,7 +170,7 @@ def stored_maps(run: Run, cache: Optional[Path] = None) -> Tuple[Dict, MapCache,
     record, target = read_json(folder / PROXY_RECORD), run.dataset("target", labelled=False)
     if (folder / METRICS).is_file():
         target = target.without(read_json(folder / METRICS).get("left_out", ()))
-    start = run.checkpoint_of("adversarial")
+    start = round_of(run.experiment).labeller(run)
     inputs = {"checkpoint": sha256(start), "images": target.fingerprint}
     maps = open_cache(run, start, target, cache or run.folder / CACHE, inputs)
     made_from = under_current_name(record.get("made_from", {}))
@@ -192,9 +193,10 @@ def example_of(maps: MapCache, target: Dataset, record: Dict, index: int) -> Exa
 
 
 def cache_of(facts: RunFacts) -> Path:
-    """Return the folder of the network pass: that of the run whose adversarial model it was."""
+    """Return the folder of the network pass: that of the run whose model it was."""
     own = facts.run.folder / CACHE
-    return own if own.is_dir() else facts.stages["adversarial"].folder.parent / CACHE
+    ((labelling, _),) = round_of(facts.run.experiment).before("proxies")
+    return own if own.is_dir() else facts.stages[labelling].folder.parent / CACHE
 
 
 def _opened(run: Run, which: str) -> Optional[Dataset]:

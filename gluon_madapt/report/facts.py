@@ -14,7 +14,9 @@ from gluon_madapt.names import printable
 from gluon_madapt.report.stored import Metrics, ProxyRecord
 from gluon_madapt.reproduction.reuse import fingerprint_of, hash_of
 from gluon_madapt.run_layout import CHECKPOINT, CONFIG, INPUTS, LOG, METRICS, PROXY_RECORD, STAGES, TRAININGS
+from gluon_madapt.runs.rounds import round_of
 from gluon_madapt.runs.run import Run
+from gluon_madapt.stages.retrain import domains_of
 from gluon_madapt.training.checkpoint import read_meta
 
 _Value = TypeVar("_Value")
@@ -102,8 +104,9 @@ def facts_of(run: Run) -> RunFacts:
     """Read what lies in a run folder."""
     problems: List[str] = []
     stages = {stage: _stage_facts(run, stage, problems) for stage in STAGES}
-    if stages["adversarial"].folder.parent != run.folder:
-        run = Run(run.experiment, run.folder, stages["adversarial"].checkpoint, config=run.config)
+    ((labelling, number),) = round_of(run.experiment).before("proxies", run.number)
+    if number == run.number and stages[labelling].folder.parent != run.folder:
+        run = Run(run.experiment, run.folder, stages[labelling].checkpoint, config=run.config)
     path = stages["proxies"].folder / PROXY_RECORD
     proxies = attempt(problems, lambda: _proxies_of(run, path), None) if path.exists() else None
     return RunFacts(run, stages, proxies, problems)
@@ -182,10 +185,20 @@ def _inputs_now(facts: RunFacts, stage: str) -> Dict[str, Optional[str]]:
         return dict(images, checkpoint=None if run.number > 1 else _hash(stages["source"].checkpoint))
     target = fingerprint_of(run, "target", stages["proxies"].metrics.left_out)
     if stage == "proxies":
-        return {"checkpoint": _hash(stages["adversarial"].checkpoint), "images": target}
+        return {"checkpoint": _hash(_labelling_checkpoint(facts)), "images": target}
     from_source = run.number == 1 and run.experiment.retrain.init == "source"
     start = _hash(stages["source"].checkpoint) if from_source else None
-    return {"proxies": stages["proxies"].metrics.labels_sha256, "images": target, "start": start}
+    made_from = {"proxies": stages["proxies"].metrics.labels_sha256, "images": target, "start": start}
+    if "source" in domains_of(run.experiment, "retrain"):
+        made_from["source"] = fingerprint_of(run, "source")
+    return made_from
+
+
+def _labelling_checkpoint(facts: RunFacts) -> Path:
+    ((stage, number),) = round_of(facts.run.experiment).before("proxies", facts.run.number)
+    if number < facts.run.number:
+        return facts.run.round_before.folder / stage / CHECKPOINT
+    return facts.stages[stage].checkpoint
 
 
 def _hash(path: Path) -> Optional[str]:

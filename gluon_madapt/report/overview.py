@@ -9,6 +9,7 @@ from gluon_madapt.report.examples import Segmented
 from gluon_madapt.report.facts import RunFacts, StageFacts
 from gluon_madapt.report.scored import Scored, before_and_after, scoring_command
 from gluon_madapt.run_layout import TRAININGS
+from gluon_madapt.runs.rounds import round_of
 
 _TITLES = {"source": "1 source", "adversarial": "2 adversarial", "proxies": "3 proxies", "retrain": "4 retrain"}
 
@@ -32,6 +33,7 @@ def stage_rows(facts: RunFacts) -> List[Tuple[str, ...]]:
     return [
         (_TITLES[stage], _state(one), _images(one), _time(one), _rate(one), _left_out(one), str(one.folder))
         for stage, one in facts.stages.items()
+        if one.begun or stage in round_of(facts.run.experiment).stages
     ]
 
 
@@ -39,7 +41,7 @@ def what_is_missing(facts: RunFacts, scored: Sequence[Scored]) -> List[Missing]:
     """Return what there is not, or not all of, in the order in which it is made."""
     missing = []
     for stage, one in facts.stages.items():
-        if not one.finished:
+        if not one.finished and stage in round_of(facts.run.experiment).stages:
             missing.append(Missing(f"Stage {_TITLES[stage]}: {_state(one)}.", facts.run.command(stage)))
     if facts.run.experiment.data.val is None:
         return missing

@@ -24,6 +24,7 @@ from gluon_madapt.reproduction.reuse import DONE, REFUSED, TO_FINISH, TO_RUN, re
 from gluon_madapt.reproduction.steps import Step
 from gluon_madapt.runs.datasets import cells_of, image_count, own_size
 from gluon_madapt.runs.networks import new_segmenter
+from gluon_madapt.runs.rounds import of_one_round
 from gluon_madapt.runs.run import Run
 
 _log = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ class Estimate:
                 each = self._once(run, ("network pass", *where), lambda: _network_pass(run))
                 each += self._once(run, ("thresholds and labels", *where), lambda: _selection(run, alone=True))
             return _times(each, image_count(run.experiment, "target"))
-        settings = getattr(experiment, step.stage)
+        settings = of_one_round(getattr(experiment, step.stage))
         key = [settings.batch_size, settings.recompute, input_sizes(run, step.stage), run.number > 1]
         if step.stage == "adversarial":
             key += [settings.align, settings.discriminators, settings.output_stride, settings.joint_pass]
@@ -103,7 +104,7 @@ def _work(step: Step) -> str:
         return f"{image_count(step.run.experiment, 'val') or ''} val images".strip()
     if step.stage == "proxies":
         return f"{image_count(step.run.experiment, 'target') or ''} target images".strip()
-    return f"{getattr(step.run.experiment, step.stage).iterations} iterations"
+    return f"{of_one_round(getattr(step.run.experiment, step.stage)).iterations} iterations"
 
 
 def _iteration(run: Run, stage: str) -> float:
@@ -132,7 +133,7 @@ def _selection(run: Run, alone: bool) -> float:
     cells = cells_of(run.experiment.adversarial).values()
     discriminators = [rng.random((one.across(height), one.across(width)), dtype=np.float32) for one in cells]
     blocks = _Blocks(StoredMaps(own[::-1], discriminators, logits))
-    shares = shares_of(run.experiment)
+    shares = shares_of(run)
 
     thresholds = compute_thresholds(blocks, *shares)
     upsampled = [(probabilities.copy(), confidence) for probabilities, confidence in blocks]

@@ -13,6 +13,7 @@ from gluon_madapt.runs.networks import new_segmenter, new_space
 from gluon_madapt.runs.run import Run
 from gluon_madapt.stages.adversarial import AdversarialStep
 from gluon_madapt.stages.later_rounds import DiscriminatorStep
+from gluon_madapt.stages.retrain import TEACHING
 from gluon_madapt.stages.supervised import SupervisedStep
 from gluon_madapt.training.distributed import Part
 
@@ -31,18 +32,19 @@ def training_iteration(run: Run, stage: str, number: int) -> Callable[[], object
         refuse_size(size, size, run.experiment.model.encoder, cells_of(settings))
     net = new_segmenter(run)
     images = [random_images(run, number, size) for size in sizes]
-    labelled = Part(images[0], _labels(run, number, sizes[0]))
     if stage != "adversarial":
-        step = SupervisedStep(net, settings)
-        return lambda: step([labelled], settings.learning_rate)
+        kind = TEACHING[settings.learns_from].step if stage == "retrain" else SupervisedStep
+        step, labelled = kind(net, settings), [_labelled(run, *pair) for pair in zip(images, sizes)]
+        return lambda: step(labelled, settings.learning_rate)
     space = new_space(run, net, settings.align, cells_of(settings))
-    kind = AdversarialStep if run.number == 1 else DiscriminatorStep
-    adversarial = kind(net, space, settings)
-    return lambda: adversarial([(labelled, Part(images[1]))])
+    adversary = AdversarialStep if run.number == 1 else DiscriminatorStep
+    adversarial = adversary(net, space, settings)
+    source = _labelled(run, images[0], sizes[0])
+    return lambda: adversarial([(source, Part(images[1]))])
 
 
 def input_sizes(run: Run, stage: str) -> Tuple[Tuple[int, int], ...]:
-    """Return the size, (width, height), of what a training's network sees: in stage 2 of the source and the target."""
+    """Return the size, (width, height), of what a training's network sees: of source and target where it sees both."""
     inputs = training_inputs(run, stage)
     return tuple(input_size(settings, own_size(run.experiment, which)) for settings, which in inputs)
 
@@ -52,7 +54,8 @@ def random_images(run: Run, number: int, size: Tuple[int, int]) -> nd.NDArray:
     return nd.random.normal(shape=(number, 3, size[1], size[0]), ctx=run.context)
 
 
-def _labels(run: Run, number: int, size: Tuple[int, int]) -> nd.NDArray:
+def _labelled(run: Run, images: nd.NDArray, size: Tuple[int, int]) -> Part:
+    number = len(images)
     labels = np.random.default_rng(0).integers(0, len(run.classes), (number, size[1], size[0]))
     labels[:, 0, 0] = IGNORE
-    return nd.array(labels, ctx=run.context, dtype="float32")
+    return Part(images, nd.array(labels, ctx=run.context, dtype="float32"))

@@ -1,10 +1,11 @@
 """Lays out a table's results as text: grids for Markdown and for the report's page."""
 
+import statistics
 from functools import partial
 from typing import Callable, Dict, List, NamedTuple, Sequence, Tuple
 
 from gluon_madapt.evaluation.tables import text_table
-from gluon_madapt.formats import NONE, NOT_RUN, difference, percent
+from gluon_madapt.formats import NONE, NOT_RUN, difference, duration, mean_of_known, percent
 from gluon_madapt.reproduction.results import (
     MEANS,
     ORDER_ALONE,
@@ -14,6 +15,13 @@ from gluon_madapt.reproduction.results import (
     TableRow,
     is_compared,
     references,
+)
+from gluon_madapt.reproduction.rows import MEASURED
+
+COST_TITLE = "What each row cost"
+COST_NOTE = (
+    "trainings and network passes up to its model, stage 1 included, on the machine that each ran on; "
+    "largest resident memory of any of them; without scoring"
 )
 
 # Departures from the paper that are listed before it is said how many more there are.
@@ -57,6 +65,10 @@ class Layout(NamedTuple):
         The rows that the paper quotes from others, in the columns of the grids.
     notes : list of str
         What to know when reading it.
+    costs : list of Grid
+        What each row cost, one for each experiment; none where that was not asked for.
+    cost_note : str
+        What is in it.
     """
 
     title: str
@@ -65,6 +77,8 @@ class Layout(NamedTuple):
     grids: List[Grid]
     quoted: List[Cells]
     notes: List[str]
+    costs: List[Grid] = []
+    cost_note: str = COST_NOTE
 
 
 def layout_of(table: Table) -> Layout:
@@ -78,7 +92,8 @@ def layout_of(table: Table) -> Layout:
     quoted = [_quoted_cells(row, means) for row in table.quoted]
     notes = [note for name, rows in table.experiments().items() for note in _notes(name, rows)]
     notes += [table.not_run] if table.not_run else []
-    return Layout(table.title, table.command, bool(classes), grids, quoted, notes)
+    costs = [_cost_grid(name, rows) for name, rows in table.experiments().items() if any(row.costs for row in rows)]
+    return Layout(table.title, table.command, bool(classes), grids, quoted, notes, costs)
 
 
 def markdown(table: Table) -> str:
@@ -92,6 +107,9 @@ def markdown(table: Table) -> str:
         for grid in layout.grids:
             parts += [f"{grid.title}:"] * (len(layout.grids) > 1)
             parts.append(text_table(grid.header, [line.cells for line in grid.lines]))
+    for grid in layout.costs:
+        title = f"{COST_TITLE}{f', {grid.title}' * (len(layout.costs) > 1)} ({COST_NOTE}):"
+        parts += [title, text_table(grid.header, [line.cells for line in grid.lines])]
     return "\n\n".join([*parts, *layout.notes, "Where each row comes from:", _where_from(table)]) + "\n"
 
 
@@ -120,18 +138,33 @@ def _class_grid(name: str, rows: Sequence[TableRow], classes: Sequence[str], mea
     keys, compared, others = [*classes, *means], is_compared(rows), references(rows)
     lines = []
     for row in rows:
-        ours = f"{row.row}, {row.encoder}"
+        measured = f", {MEASURED}" if row.is_measured else ""
+        ours = f"{row.row[: len(row.row) - len(measured)]}, {row.encoder}"
         if row.published:
             title = "published" if compared else f"published, {ORDER_ALONE}"
             cells = [_published(row, key) for key in keys]
             lines.append(Line((f"{row.row}, {row.published.backbone}", title, *cells)))
-        lines.append(Line((ours, "reproduced", *(_reproduced(row, key) for key in keys))))
-        if compared:
+        title = MEASURED if row.is_measured else "reproduced"
+        lines.append(Line((ours, title, *(_reproduced(row, key) for key in keys))))
+        if compared and row.published:
             lines.append(Line((ours, "difference", *(_difference(row, key) for key in keys))))
         for title, other in others.items():
             if other is not row and not compared:
                 lines.append(Line((ours, title, *(_gain(other, row, key) for key in keys))))
     return Grid(name, ("method", "numbers", *classes, *(MEANS[key] for key in means)), lines)
+
+
+def _cost_grid(name: str, rows: Sequence[TableRow]) -> Grid:
+    """Lay out what each row cost: means of the seeds that were run."""
+    return Grid(name, ("row", "time", "peak memory"), [Line((row.row, *_cost_cells(row))) for row in rows if row.costs])
+
+
+def _cost_cells(row: TableRow) -> Cells:
+    known = [cost.seconds for cost in row.costs if cost.seconds is not None]
+    at_least = "" if all(cost.whole for cost in row.costs) else "at least "
+    time = f"{at_least}{duration(statistics.mean(known))}" if known else NONE
+    peaks = mean_of_known([cost.peak_memory_gib for cost in row.costs], absent=NONE)
+    return time, peaks if peaks == NONE else f"{peaks} GiB"
 
 
 def _means(table: Table) -> List[str]:

@@ -12,7 +12,7 @@ from gluon_madapt.config import base_of, load_experiment, stated_settings
 from gluon_madapt.proxy_maps.proxy_set import shares_of
 from gluon_madapt.reproduction.jobs import Job
 from gluon_madapt.reproduction.rows import FORMER_VARIANTS, Row
-from gluon_madapt.reproduction.steps import Step, decided_by, stage_before
+from gluon_madapt.reproduction.steps import Step, decided_by
 from gluon_madapt.run_layout import CACHE, CHECKPOINT, SCORES, STAGE_TOOLS, STAGES, score_file
 from gluon_madapt.runs.ownership import (
     is_free,
@@ -21,6 +21,7 @@ from gluon_madapt.runs.ownership import (
     refuse_other_score_folder,
     refuse_other_stage,
 )
+from gluon_madapt.runs.rounds import round_of
 from gluon_madapt.runs.run import Run
 from gluon_madapt.stages.proxies import settings_folder
 
@@ -95,7 +96,7 @@ class Plan:
         first = self._name("", "proxies")
         sharing = {name for name, step in self.steps.items() if first in self.steps and self._shares_scans(step)}
         left = set(self.steps) - done
-        also = [shares_of(self.steps[name].run.experiment) for name in self.steps if name in sharing & left]
+        also = [shares_of(self.steps[name].run) for name in self.steps if name in sharing & left]
         pending = left - sharing | ({first} if also else set())
         logs = self.folder / "logs"
         jobs = []
@@ -113,7 +114,7 @@ class Plan:
         """Tell whether a step makes proxies from the experiment's own network pass, at other shares."""
         if step.stage != "proxies" or str(self.folder / CACHE) not in step.command:
             return False
-        return step.run.folder == settings_folder(self.folder, shares_of(step.run.experiment))
+        return step.run.folder == settings_folder(self.folder, shares_of(step.run))
 
     def move_aside(self) -> None:
         """Make way for a fresh start: rename the folders of all stages, of the network's passes and of the scores.
@@ -137,15 +138,17 @@ class Plan:
         name = self._name(home, stage, number)
         if name in self.steps:
             return name
-        needs = tuple(self._add_stage(home, *one) for one in stage_before(stage, number))
         run = self._run(home, number)
+        before = round_of(run.experiment).before(stage, number)
+        needs = tuple(self._add_stage(home, *one) for one in before)
         arguments: List[str] = []
         after: Tuple[str, ...] = ()
         if home and number == 1:
-            start = {"adversarial": "source", "proxies": "adversarial"}.get(stage)
+            # What a stage starts from: its model's stage, which another folder may hold.
+            starts = [name for name, _ in before] if stage != "retrain" else []
             if stage == "retrain" and run.experiment.retrain.init == "source":
-                start = "source"
-            if start:
+                starts = ["source"]
+            for start in starts:
                 arguments += ["--from", str(self._folder(self._home(home, start)) / start / CHECKPOINT)]
         if stage == "proxies":
             passed = self._passed(home, number)
@@ -160,11 +163,12 @@ class Plan:
 
     def _passed(self, home: str, number: int) -> Path:
         """Return the folder of the network pass that proxies are made from, the same one for those of other shares."""
-        shares = {"p1": 1, "p2": 1}
+        any_share = {"p1": 1, "p2": 1, "p2_growth": 0, "p2_most": 1}
         if number > 1:
             return self._run(home, number).folder / CACHE
-        before = self._home(home, "adversarial")
-        settings = [self._run(one).experiment.proxies.model_copy(update=shares) for one in (home, before)]
+        ((labelling, _),) = round_of(self._run(home).experiment).before("proxies")
+        before = self._home(home, labelling)
+        settings = [self._run(one).experiment.proxies.model_copy(update=any_share) for one in (home, before)]
         return self._folder(before if settings[0] == settings[1] else home) / CACHE
 
     def _run(self, variant: str, number: int = 1) -> Run:

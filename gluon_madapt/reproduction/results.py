@@ -8,7 +8,7 @@ from pydantic import ConfigDict
 from gluon_madapt.evaluation.published import published_tables
 from gluon_madapt.files.records import AnyText, Record
 from gluon_madapt.formats import NOT_RUN, mean_and_deviation, over_fewer
-from gluon_madapt.reproduction.rows import CONTROL, CONTROL_PROXIES, PER_CLASS, SOURCE_ONLY, TITLES
+from gluon_madapt.reproduction.rows import CONTROL, CONTROL_PROXIES, MEASURED, PER_CLASS, SOURCE_ONLY, TITLES
 
 # The means of a table: over all classes, and for SYNTHIA over 13 of them.
 MEANS = {"miou": "mIoU", "miou13": "mIoU*"}
@@ -46,12 +46,25 @@ class Published(Scores):
     backbone: str = ""
 
 
+class Cost(Record):
+    """What a row took for one seed, without scoring.
+
+    ``seconds`` of its trainings and network passes, of all of them if they are ``whole``; ``peak_memory_gib`` is the
+    largest resident memory of any of their processes, in GiB.  None where it is not known.
+    """
+
+    seconds: Optional[float] = None
+    whole: bool = False
+    peak_memory_gib: Optional[float] = None
+
+
 class Result(Record):
     """What is known of a row for one seed; ``scores`` is None if it was not run yet."""
 
     seed: int
     run_folder: AnyText
     scores: Optional[RowScores] = None
+    cost: Optional[Cost] = None
 
 
 class TableRow(Record):
@@ -63,6 +76,16 @@ class TableRow(Record):
     departures_from_the_paper: List[str] = []
     published: Optional[Published] = None
     results: List[Result]
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether it is of another method, measured here."""
+        return self.row.endswith(f", {MEASURED}")
+
+    @property
+    def costs(self) -> List[Cost]:
+        """What the seeds that were run have cost, as far as that was asked for."""
+        return [result.cost for result in self.results if result.cost]
 
     @property
     def scores(self) -> List[RowScores]:

@@ -21,6 +21,7 @@ from gluon_madapt.run_layout import CHECKPOINT, METRICS
 from gluon_madapt.runs.manifest import has_manifest
 from gluon_madapt.runs.ownership import refuse_other_stage
 from gluon_madapt.runs.run import Run
+from gluon_madapt.stages.retrain import domains_of
 from gluon_madapt.training.checkpoint import previous_checkpoint
 
 DONE, TO_FINISH, TO_RUN, REFUSED = "done", "to finish", "to run", "refused"
@@ -148,6 +149,8 @@ def _inputs(plan: Plan, step: Step) -> Dict[str, str]:
         target = fingerprint_of(step.run, "target", left_out)
         if step.stage == "retrain":
             inputs = {"proxies": made.get("labels_sha256"), "images": target, "start": _start_of(plan, step)}
+            if "source" in domains_of(step.run.experiment, "retrain"):
+                inputs["source"] = fingerprint_of(step.run, "source")
         else:
             inputs = {"checkpoint": hash_of(before.run.folder / before.stage / CHECKPOINT)}
             names = {"adversarial": "target", "proxies": "images"}

@@ -32,6 +32,8 @@ ADAPTED = "two discriminators, proxies"
 ONE = "one discriminator"
 CONTROL = "control: adversarial weights 0"
 CONTROL_PROXIES = "control: adversarial weights 0, proxies"
+# Ends the text of a row of another method.
+MEASURED = "measured here"
 # AdaBN before scoring, and before stage 3.
 ADABN, _ADABN_PROXIES = "AdaBN", "proxies after AdaBN"
 
@@ -89,7 +91,8 @@ def rows_of(table: int, experiment: Experiment, beyond: bool = False) -> List[Ro
         return _per_class_rows(table, experiment)
     own = experiment.data.source.dataset == "folder"  # then there is nothing published to set the rows beside
     required = {} if own else {"data.source.dataset": "gta5"}
-    _require(table, experiment, {**required, "adversarial.discriminators": 2, "evaluation.adabn_batches": 0})
+    require(table, experiment, {**required, "adversarial.discriminators": 2, "evaluation.adabn_batches": 0})
+    require(table, experiment, {"proxies.model": "adversarial"})
     if not (experiment.adversarial.lambda_1 and experiment.adversarial.lambda_2):
         raise UserError(f"table {table} sets adversarial.lambda_1 and lambda_2 to 0 itself: expected others than 0")
     rows = _module_rows() if table == 3 else _proportion_rows()
@@ -129,7 +132,8 @@ def _flat(values: Dict, prefix: str = "") -> Dict:
     return flat
 
 
-def _require(table: int, experiment: Experiment, expected: Dict) -> None:
+def require(table: int, experiment: Experiment, expected: Dict) -> None:
+    """Refuse an experiment whose settings, by their full keys, are others than the rows of a table have them."""
     for key, value in expected.items():
         found = experiment
         for part in key.split("."):
@@ -143,7 +147,7 @@ def _require(table: int, experiment: Experiment, expected: Dict) -> None:
 
 def _per_class_rows(table: int, experiment: Experiment) -> List[Row]:
     classes = len(published_tables()[PER_CLASS[table]]["classes"])
-    _require(table, experiment, {"data.source.dataset": _SOURCES[table], "classes": classes})
+    require(table, experiment, {"data.source.dataset": _SOURCES[table], "classes": classes})
     backbone = backbone_of(experiment)
     multi_scale = backbone == "resnet101"  # the released code's protocol for 'ours'
     published = {method: _published_row(table, method, backbone) for method in ("source only", "this paper")}

@@ -75,10 +75,3 @@ def decided_by(experiment: Experiment, stage: str) -> List:
             value = getattr(value, part)
         values.append(value)
     return values
-
-
-def stage_before(stage: str, number: int) -> List[Tuple[str, int]]:
-    """Return the stage before another, and its round: a later round starts from the round before."""
-    if stage == "adversarial" and number > 1:
-        return [(STAGES[-1], number - 1)]
-    return [(name, number) for name in STAGES[: STAGES.index(stage)][-1:]]

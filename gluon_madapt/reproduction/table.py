@@ -6,6 +6,8 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
 from gluon_madapt.config import load_experiment
 from gluon_madapt.errors import FailureError, UserError
 from gluon_madapt.formats import over_fewer
+from gluon_madapt.reproduction.compared import compared_rows
+from gluon_madapt.reproduction.costs import cost_of
 from gluon_madapt.reproduction.jobs import Job, longest_chain_first, run_jobs
 from gluon_madapt.reproduction.plan import Plan
 from gluon_madapt.reproduction.results import Published, Result, RowScores, Table, TableRow, table_of
@@ -13,6 +15,7 @@ from gluon_madapt.reproduction.reuse import DONE, REFUSED, forget_images, opened
 from gluon_madapt.reproduction.rows import Row, current_text, departures, rows_of
 from gluon_madapt.reproduction.steps import Step
 from gluon_madapt.runs.run import Run
+from gluon_madapt.stages.retrain import domains_of
 
 
 class _Seed(NamedTuple):
@@ -54,6 +57,8 @@ class Reproduction:
         The rows to run: names of rows, or parts of them.  All by default.
     beyond : bool
         Whether Table 3 has rows that go beyond the paper.
+    compare : bool
+        Whether Tables 1 to 3 have rows of other methods, and say what each row cost.
     tensorboard : bool
         Whether trainings write event files for TensorBoard, too.
 
@@ -75,9 +80,10 @@ class Reproduction:
         wanted: Optional[Sequence[str]] = None,
         beyond: bool = False,
         tensorboard: bool = False,
+        compare: bool = False,
     ):
         self._root, self._table, self._overrides = root, table, overrides
-        self._beyond, self._tensorboard = beyond, tensorboard
+        self._beyond, self._compare, self._tensorboard = beyond, compare, tensorboard
         self._titles: Dict[str, str] = {}
         self._several = len(configs) > 1 or len(seeds or ()) > 1
         self.folders: List[Path] = []
@@ -100,6 +106,7 @@ class Reproduction:
     ) -> _Experiment:
         experiment = load_experiment(config, self._overrides, seed)
         rows = rows_of(self._table, experiment, self._beyond)
+        rows += compared_rows(self._table, experiment) if self._compare else []
         chosen = _chosen(rows, wanted)
         one = _Experiment(
             experiment.name,
@@ -134,7 +141,11 @@ class Reproduction:
             known = [reuse_of(seed.everything) for seed in one.seeds]
             for index, row in enumerate(one.rows):
                 scorings = [seed.scorings[index] for seed in one.seeds]
-                results = [_result(step, reuse[step.name].kind == DONE) for step, reuse in zip(scorings, known)]
+                done = [reuse[step.name].kind == DONE for step, reuse in zip(scorings, known)]
+                results = [_result(step, is_done) for step, is_done in zip(scorings, done)]
+                if self._compare:
+                    for result, seed, step in zip(results, one.seeds, scorings):
+                        result.cost = cost_of(seed.everything, step) if result.scores else None
                 rows.append(
                     TableRow(
                         row=row.text,
@@ -215,7 +226,7 @@ def _missing(step: Step) -> List[str]:
     if step.scores:
         needed = ["val"] + ["target"] * bool(experiment.evaluation.adabn_batches)
     else:
-        needed = {"source": ["source"], "adversarial": ["source", "target"]}.get(step.stage, ["target"])
+        needed = ["target"] if step.stage == "proxies" else list(domains_of(experiment, step.stage))
     lines = [_missing_images(run, which) for which in needed]
     from_imagenet = step.stage == "source" or (step.stage == "retrain" and experiment.retrain.init == "imagenet")
     if from_imagenet and not step.scores:

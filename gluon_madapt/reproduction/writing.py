@@ -63,6 +63,12 @@ def _records(row: TableRow, compared: bool, others: Dict[str, TableRow]) -> List
             "scored_by": scores.scored_by if scores else None,
             "state": "run" if scores else NOT_RUN,
         }
+        if result.cost:
+            record.update(
+                seconds=result.cost.seconds,
+                seconds_of_all=result.cost.whole,
+                peak_memory_gib=result.cost.peak_memory_gib,
+            )
         for key in _keys(row, scores):
             ours = scores.number(key) if scores else None
             papers = row.published.number(key) if row.published else None

@@ -5,6 +5,7 @@ images (`threshold_search`) and labels (`labelling`) are computed from the maps,
 """
 
 import logging
+import time
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence
 
@@ -24,6 +25,7 @@ from gluon_madapt.run_layout import CACHE
 from gluon_madapt.runs.datasets import refuse_sizes
 from gluon_madapt.runs.input_checks import check_inputs
 from gluon_madapt.runs.ownership import refuse_other_cache
+from gluon_madapt.runs.rounds import round_of
 from gluon_madapt.runs.run import Run
 from gluon_madapt.system.provenance import with_this_code
 from gluon_madapt.training.checkpoint import versions_behind
@@ -67,7 +69,7 @@ def make_proxies(
     check_inputs(run, "target", target)
     truth = truth_of(run, target) if audit else None
     check_names(target, run.folder)
-    start = run.checkpoint_of("adversarial")
+    start = round_of(run.experiment).labeller(run)
     inputs = {"checkpoint": sha256(start), "images": target.fingerprint}
     maps = open_cache(run, start, target, cache or run.folder / CACHE, inputs)
     _check(runs, start, target, maps)
@@ -78,10 +80,13 @@ def make_proxies(
     unfinished = [proxies for proxies in sets if not proxies.finished]
     unaudited = [one for one in sets if truth and not (one.finished and one.is_audited(truth[1]))]
     if unfinished or unaudited:
-        network_pass(run, start, target, maps, restart=run.fresh and cache is None)
+        restart = run.fresh and cache is None
+        began = time.perf_counter()
+        is_whole = len(unfinished) == 1 and (restart or len(maps.missing(Shard())) == len(maps))
+        network_pass(run, start, target, maps, restart=restart)
         with maps.reading():
             if unfinished:
-                _label(unfinished, maps, start)
+                _label(unfinished, maps, start, began if is_whole else None)
             if truth:
                 for proxies in unaudited:
                     proxies.audit(maps, *truth)
@@ -99,7 +104,9 @@ def settings_folder(folder: Path, shares: Shares) -> Path:
 
 def _run_at(run: Run, shares: Shares) -> Run:
     """Return the same experiment at other shares, in a folder of its own."""
-    proxies = run.experiment.proxies.model_copy(update=shares._asdict())
+    settings = run.experiment.proxies
+    most = max(shares.p2, settings.p2_most)
+    proxies = settings.model_copy(update=dict(shares._asdict(), p2_most=most))
     experiment = run.experiment.model_copy(update={"proxies": proxies})
     return Run(experiment, settings_folder(run.folder, shares), run.start_from, run.fresh, run.config)
 
@@ -143,10 +150,13 @@ def _open(runs: Sequence[Run], inputs: Dict[str, str], names: Sequence[str], lef
     return sets
 
 
-def _label(sets: Sequence[ProxySet], maps: MapCache, start: Path) -> None:
-    """Find the thresholds of sets that differ in their shares alone, and label all images by them."""
+def _label(sets: Sequence[ProxySet], maps: MapCache, start: Path, began: Optional[float]) -> None:
+    """Find the thresholds of sets that differ in their shares alone, and label all images by them.
+
+    ``began`` is when this process began a single set, by `time.perf_counter`; None if not all of it is its own work.
+    """
     run, labellings = sets[0].run, [proxies.labelling for proxies in sets]
-    threads, shares = run.experiment.data.threads, [shares_of(proxies.run.experiment) for proxies in sets]
+    threads, shares = run.experiment.data.threads, [shares_of(proxies.run) for proxies in sets]
     saved = SavedSearch(sets[0].search, maps, shares)
     for proxies in sets:  # before the first label may change, the mark of finished ones goes
         _remove(proxies.metrics)
@@ -160,7 +170,8 @@ def _label(sets: Sequence[ProxySet], maps: MapCache, start: Path) -> None:
     label_all(maps, labellings, thresholds, threads)
     code = with_this_code([*versions_behind(start), *maps.versions()])
     for proxies, those in zip(sets, thresholds):
-        proxies.write(maps, those, code)
+        seconds = None if began is None else round(time.perf_counter() - began, 1)
+        proxies.write(maps, those, code, seconds)
 
 
 def _refuse_empty(sets: Sequence[ProxySet]) -> None:

@@ -1,8 +1,9 @@
-"""Trains stage 4: the segmenter on the proxies alone (P §2.1, §3.2)."""
+"""Trains stage 4: the segmenter on the proxies alone (P §2.1, §3.2), or on the labels of the source as well."""
 
-from typing import Tuple
+from typing import Callable, Dict, NamedTuple, Tuple, Type
 
-from gluon_madapt.data import Dataset, proxy_dataset
+from gluon_madapt.config import Experiment, Retrain
+from gluon_madapt.data import Dataset, Loader, proxy_dataset
 from gluon_madapt.errors import UserError
 from gluon_madapt.files.hashing import sha256
 from gluon_madapt.files.json_files import read_json
@@ -12,17 +13,42 @@ from gluon_madapt.run_layout import METRICS, PROXY_LABELS
 from gluon_madapt.runs.input_checks import check_inputs
 from gluon_madapt.runs.labelled_pixels import check_labels
 from gluon_madapt.runs.networks import imagenet_segmenter, new_segmenter
+from gluon_madapt.runs.rounds import of_one_round
 from gluon_madapt.runs.run import Run
 from gluon_madapt.runs.trained import load_any_segmenter
-from gluon_madapt.stages.supervised import train_supervised
+from gluon_madapt.stages.self_training import SelfTrainingStep, lesson_of_both_domains
+from gluon_madapt.stages.supervised import Lesson, SupervisedStep, lesson_of_one_domain, train_supervised
+
+
+class Teaching(NamedTuple):
+    """How stage 4 learns: from which domains, the first pass first, by what step, and what makes the lesson."""
+
+    domains: Tuple[str, ...]
+    step: Type[SupervisedStep]
+    lesson: Callable[[Run, Segmenter, Retrain, Loader, Dataset], Lesson]
+
+
+# By the setting retrain.learns_from.
+TEACHING: Dict[str, Teaching] = {
+    "proxies": Teaching(("target",), SupervisedStep, lesson_of_one_domain),
+    "source_and_proxies": Teaching(("source", "target"), SelfTrainingStep, lesson_of_both_domains),
+}
+
+
+def domains_of(experiment: Experiment, stage: str) -> Tuple[str, ...]:
+    """Return the domains whose images a training sees, the first pass first."""
+    if stage == "retrain":
+        return TEACHING[experiment.retrain.learns_from].domains
+    return {"source": ("source",), "adversarial": ("source", "target")}[stage]
 
 
 def retrain(run: Run) -> None:
     """Train F and C on target images and their proxy labels; leaves a checkpoint in ``retrain``.
 
-    In a later round of proxies, they start from what the round before has retrained.
+    Where `retrain.learns_from` says so, they learn from the labelled source at the same time (`self_training`).  In a
+    later round of proxies, they start from what the round before has retrained.
     """
-    settings = run.experiment.retrain
+    settings = of_one_round(run.experiment.retrain)
     path = run.folder / "proxies" / METRICS
     if not path.is_file():
         raise UserError(f"{path}: missing, so there are no proxy labels yet: make them with {run.command('proxies')}")
@@ -41,7 +67,8 @@ def retrain(run: Run) -> None:
     if run.distributed.is_main:
         _check_proxies(run, target, metrics["labels_sha256"])
     inputs = {"proxies": metrics["labels_sha256"], "start": start}
-    train_supervised("retrain", run, net, settings, loader, target, inputs, metrics.get("code", ()))
+    lesson = TEACHING[settings.learns_from].lesson(run, net, settings, loader, target)
+    train_supervised("retrain", run, net, settings, lesson, inputs, metrics.get("code", ()))
 
 
 def _check_proxies(run: Run, target: Dataset, digest: str) -> None:

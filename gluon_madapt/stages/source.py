@@ -3,7 +3,7 @@
 from gluon_madapt.runs.input_checks import check_inputs
 from gluon_madapt.runs.networks import imagenet_segmenter
 from gluon_madapt.runs.run import Run
-from gluon_madapt.stages.supervised import train_supervised
+from gluon_madapt.stages.supervised import lesson_of_one_domain, train_supervised
 
 
 def train_source(run: Run) -> None:
@@ -12,4 +12,5 @@ def train_source(run: Run) -> None:
     loader = run.loader("source", "source", settings.input, settings, labelled=True)
     check_inputs(run, "source", loader.dataset, labelled=True)
     net, weights = imagenet_segmenter(run)
-    train_supervised("source", run, net, settings, loader, loader.dataset, {"weights": weights})
+    lesson = lesson_of_one_domain(run, net, settings, loader, loader.dataset)
+    train_supervised("source", run, net, settings, lesson, {"weights": weights})

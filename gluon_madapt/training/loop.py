@@ -13,6 +13,7 @@ from gluon_madapt.config import Bookkeeping, Training
 from gluon_madapt.data import every_batch
 from gluon_madapt.errors import UserError
 from gluon_madapt.run_layout import CHECKPOINT, EXCHANGE_RATES
+from gluon_madapt.system.peak_memory import peak_memory_gib
 from gluon_madapt.system.progress import Progress
 from gluon_madapt.system.provenance import with_this_code
 from gluon_madapt.system.stopping import StopSignals
@@ -267,6 +268,7 @@ class Loop:
             "iterations": self.iterations,
             "seconds": round(self._meters.seconds, 1),
             "iterations_in_these_seconds": self.iterations - self.start,
+            "peak_memory_gib": round(peak_memory_gib(), 3),
             "seed": self._model["seed"],
             "code": self._versions,
             "val": self._last_score,

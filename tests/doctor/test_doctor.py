@@ -192,3 +192,15 @@ def test_memory_is_that_of_the_larger_pass_and_less_where_activations_are_comput
     assert twice < 0.6 * kept
     assert needed("target_input={size: [640, 320]}") == kept
     assert needed("target_input={size: [1280, 720]}", "joint_pass=true") > 1.5 * kept
+
+
+def test_self_training_needs_no_stage_2_and_sees_both_domains_in_stage_4(world, monkeypatch):
+    settings = ["proxies.model=trained", "proxies.p1=1", "retrain.learns_from=source_and_proxies"]
+    by_name = found(world, *settings, "retrain.source_input={size: [640, 640]}", "adversarial.lambda_seg=0")
+    assert [finding.text.split(":")[0] for finding in by_name["memory"]] == ["source", "retrain"]
+    assert "discriminators" not in by_name
+    assert not {"training"} & set(by_name), "weights of a stage that is not run are no matter"
+    run = Run(small_experiment(world, *settings, "retrain.source_input={size: [640, 640]}"))
+    plain = Run(small_experiment(world))
+    assert machine.memory_of(run, "retrain") > machine.memory_of(plain, "retrain")
+    assert [which for _, which in machine.training_inputs(run, "retrain")] == ["source", "target"]

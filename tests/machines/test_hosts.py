@@ -7,11 +7,11 @@ from contextlib import contextmanager, suppress
 
 import numpy as np
 import pytest
-from conftest import ROOT
 from hosts import PACKAGES, PROGRAMS, Hosts, require
-from worker_commands import ITERATIONS, TOOLS, command, ended, launched, run, settings
+from worker_commands import ITERATIONS, command, ended, launched, run, settings
 
 from gluon_madapt.files.json_files import read_log
+from gluon_madapt.run_layout import TRAININGS
 from gluon_madapt.training.checkpoint import read_checkpoint
 
 pytestmark = pytest.mark.machines
@@ -88,11 +88,10 @@ def undisturbed(hosts, tiny_world, tmp_path_factory):
 
 def test_two_hosts_learn_what_one_with_the_doubled_batch_does_in_all_three_trainings(hosts, tiny_world, tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
-    for stage in TOOLS:
+    for stage in TRAININGS:
         start = [] if stage == "source" else ["--from", str(one / "source" / "checkpoint.npz")]
         if stage == "retrain":
-            tool, *words = command("adversarial", one, settings(tiny_world, batch_size=4))[1:]
-            run([command("source", one, [])[0], str(ROOT / "tools" / "make_proxy.py"), *words])
+            run(command("proxies", one, settings(tiny_world, batch_size=4)))
             shutil.copytree(one / "proxies", two / "proxies")
         run([*command(stage, one, settings(tiny_world, batch_size=4), fixed=True), *start])
         words = [*command(stage, two, settings(tiny_world, batch_size=2), fixed=True), *start]

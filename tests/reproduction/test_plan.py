@@ -162,8 +162,17 @@ def test_ablations_are_complete_experiments_too():
         experiment = load_experiment(path)
         changed = {key for key in type(base).model_fields if getattr(base, key) != getattr(experiment, key)}
         expected = set() if path.stem == "p1_0.6_p2_0.8" else {"adversarial", "evaluation", "proxies"}
+        expected |= {"retrain"} if path.stem.startswith("class_balanced") else set()
         assert changed - {"name"} <= expected
-        several = {"adabn_both": 2, "no_adversary_adabn_score": 2, "no_adversary_adabn_both": 3}
+        several = {
+            "adabn_both": 2,
+            "no_adversary_adabn_score": 2,
+            "no_adversary_adabn_both": 3,
+            "class_balanced": 2,
+            "class_balanced_adabn_score": 3,
+            "aligned_outputs_adabn_score": 2,
+            "aligned_outputs_no_adversary_adabn_score": 2,
+        }
         assert len(changed - {"name"}) == {"p1_0.6_p2_0.8": 0, **several}.get(path.stem, 1)
 
 

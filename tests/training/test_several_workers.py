@@ -12,30 +12,39 @@ import numpy as np
 import pytest
 from conftest import ROOT
 from small_experiments import CONFIG
-from worker_commands import ITERATIONS, PYTHON, command, ended, launched, run, settings
+from worker_commands import ITERATIONS, PYTHON, command, ended, launched, run
+from worker_commands import settings as worker_settings
 
 from gluon_madapt.config import load_experiment
 from gluon_madapt.files.json_files import read_log
+from gluon_madapt.run_layout import TRAININGS
 from gluon_madapt.runs.run import Run
 from gluon_madapt.stages import train_source
 from gluon_madapt.training.checkpoint import read_checkpoint
 
-STAGES = ("source", "adversarial")
+# Stage 4 learns from both domains, by proxies of the source model.
+BOTH = ["proxies.model=trained", "proxies.p1=1", "retrain.learns_from=source_and_proxies"]
+
+
+def settings(world, iterations=ITERATIONS, **changes):
+    return [*worker_settings(world, iterations, **changes), *BOTH]
 
 
 @pytest.fixture(scope="module")
 def both(tiny_world, tmp_path_factory):
-    """Two stages by two workers, and by one with the doubled batch, with fixed statistics."""
+    """Every training by two workers, and by one with the doubled batch, with fixed statistics."""
     folder = tmp_path_factory.mktemp("workers")
-    for stage in STAGES:
+    for stage in TRAININGS:
         start = [] if stage == "source" else ["--from", str(folder / "one" / "source" / "checkpoint.npz")]
+        for name in ("one", "two") if stage == "retrain" else ():
+            run([*command("proxies", folder / name, settings(tiny_world)), *start])
         run(launched([*command(stage, folder / "two", settings(tiny_world, batch_size=2), fixed=True), *start]))
         run([*command(stage, folder / "one", settings(tiny_world, batch_size=4), fixed=True), *start])
     return folder
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", TRAININGS)
 def test_two_workers_learn_what_one_with_the_doubled_batch_does(both, stage):
     two, one = (read_checkpoint(both / name / stage / "checkpoint.npz") for name in ("two", "one"))
     assert two.meta["iteration"] == one.meta["iteration"] == ITERATIONS
@@ -45,7 +54,7 @@ def test_two_workers_learn_what_one_with_the_doubled_batch_does(both, stage):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", TRAININGS)
 def test_the_log_has_every_iteration_once_and_the_losses_of_the_whole_batch(both, stage):
     two, one = (read_log(both / name / stage / "log.jsonl") for name in ("two", "one"))
     assert [entry["iteration"] for entry in two] == list(range(1, ITERATIONS + 1))
