@@ -6,8 +6,10 @@ Prints, in the first worker, a line of JSON: parameters, bytes a sum sends and r
 import json
 import sys
 
-import mxnet as mx
-from mxnet import nd
+import gluon_madapt  # noqa: F401 - first
+
+import mxnet as mx  # isort: skip
+from mxnet import nd  # isort: skip
 
 from gluon_madapt.models import Segmenter
 from gluon_madapt.runs.networks import initialize_segmenter
