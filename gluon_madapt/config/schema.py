@@ -226,12 +226,14 @@ class Retrain(Training):
     """Stage 4: training on proxies alone, or on the labels of the source as well.
 
     ``init`` says where its first weights come from; ``input`` is of target images, and of source images, too, unless
-    ``source_input`` is set; ``batch_size`` is of either.  ``rounds`` of proxies share the iterations equally.
+    ``source_input`` is set; ``batch_size`` is of either.  ``statistics`` is as in stage 2, where both are learnt from.
+    ``rounds`` of proxies share the iterations equally.
     """
 
     poly_power: float = _NotNegative
     init: Literal["imagenet", "source", "none"]
     learns_from: Literal["proxies", "source_and_proxies"] = "proxies"
+    statistics: Literal["both", "target"] = "both"
     input: Input
     source_input: Optional[Input] = None
     rounds: Whole = Field(default=1, ge=1, le=1000)

@@ -8,9 +8,9 @@ portion of the round (`gluon_madapt.proxies`).  With the labels fixed, the netwo
 here.
 """
 
-from typing import Optional, Sequence, Union
+from typing import Optional, Sequence
 
-from gluon_madapt.config import Retrain, Source
+from gluon_madapt.config import Retrain
 from gluon_madapt.data import Dataset, Loader
 from gluon_madapt.models import Segmenter
 from gluon_madapt.runs.input_checks import check_inputs
@@ -34,9 +34,10 @@ class SelfTrainingStep(SupervisedStep):
 
     passes = 2
 
-    def __init__(self, net: Segmenter, settings: Union[Source, Retrain], distributed: Optional[Distributed] = None):
+    def __init__(self, net: Segmenter, settings: Retrain, distributed: Optional[Distributed] = None):
         super().__init__(net, settings, distributed)
         # A graph for each domain, since the sizes of their images may differ; the two take turns in one memory.
+        self._supervised = self._graph(net, settings, moves_statistics=settings.statistics == "both")
         self._proxies = self._graph(net, settings, in_turn_with=self._supervised)
 
     def __call__(self, parts: Sequence[Part], learning_rate: float) -> Losses:

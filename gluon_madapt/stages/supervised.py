@@ -54,10 +54,8 @@ class SupervisedStep:
         return losses
 
     @staticmethod
-    def _graph(
-        net: Segmenter, settings: Union[Source, Retrain], in_turn_with: Optional[TrainingGraph] = None
-    ) -> TrainingGraph:
-        return TrainingGraph(SupervisedPass(net), settings.recompute, in_turn_with=in_turn_with)
+    def _graph(net: Segmenter, settings: Union[Source, Retrain], **options) -> TrainingGraph:
+        return TrainingGraph(SupervisedPass(net), settings.recompute, **options)
 
     def _differentiate(self, parts: Sequence[Part]) -> Losses:
         """Add the gradients of all parts to those of the network; return the sum of their shares of the losses."""

@@ -168,6 +168,27 @@ def test_activations_computed_twice_teach_the_same_bit_for_bit(undivided):
     assert all(np.array_equal(values[key], value) for key, value in undivided[0].items())
 
 
+def test_whose_passes_move_running_statistics_changes_no_parameter_and_leaves_those_of_the_target_alone():
+    def after(statistics, *domains):
+        net = new_segmenter(Run(load_experiment(CONFIG)))
+        settings = settings_of("retrain.statistics=" + statistics)
+        rng = np.random.default_rng(0)
+        both = parts_of(batches(rng, *SOURCE), batches(rng, *TARGET))
+        SelfTrainingStep(net, settings)([both[domain] for domain in domains], 0.01)
+        nd.waitall()
+        return parameter_values(net)
+
+    both, target, alone = after("both", 0, 1), after("target", 0, 1), after("both", 1, 1)
+    running = [key for key in both if "running" in key]
+    assert [key for key in both if key not in running and both[key].tobytes() != target[key].tobytes()] == []
+    assert all(both[key].tobytes() != target[key].tobytes() for key in running)
+    # Here the target's images pass twice.
+    for key in running:
+        start = 0.0 if key.endswith("mean") else 1.0
+        once = start + (alone[key] - start) / (1 + 0.9)
+        np.testing.assert_allclose(target[key], once, rtol=1e-4, atol=1e-5, err_msg=key)
+
+
 def test_portions_grow_by_what_is_written_up_to_the_most():
     assert [portion_of_round(0.2, 0.05, 0.5, number) for number in (1, 2, 3, 4, 7, 8, 99)] == [
         0.2,
