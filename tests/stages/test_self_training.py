@@ -341,6 +341,7 @@ def test_a_page_asks_for_no_stage_2_and_finds_what_each_round_was_made_from(roun
     assert facts.problems == []
 
 
+@pytest.mark.slow
 def test_a_page_shows_later_rounds(rounds, tmp_path):
     page = page_of(report_of_folder(rounds, tmp_path / "page.html"))
     assert "beyond the paper: round 3" in page.words

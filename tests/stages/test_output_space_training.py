@@ -189,7 +189,7 @@ def test_adam_has_the_betas_of_the_settings():
 @pytest.mark.parametrize(
     ("division", "overrides"),
     [
-        ("two devices, two batches", ()),
+        pytest.param("two devices, two batches", (), marks=pytest.mark.slow),
         ("two devices", ("joint_pass=true",)),
         ("one device", ("statistics=target", "discriminators=1")),
     ],
