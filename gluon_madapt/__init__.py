@@ -12,14 +12,14 @@ from gluon_madapt.system import cuda  # noqa: E402
 from gluon_madapt.system.environment import clean_environment  # noqa: E402
 from gluon_madapt.system.later import put_off_scipy_stats  # noqa: E402
 from gluon_madapt.system.threads import cores  # noqa: E402
-from gluon_madapt.system.workers import serve_through_signals  # noqa: E402
+from gluon_madapt.system.workers import serve_until_workers_end  # noqa: E402
 
 __version__ = "0.1.0"
 
 # MXNet 1.9 reads numpy.bool while it is imported; NumPy dropped that alias in 1.24.
 vars(numpy)["bool"] = bool
 put_off_scipy_stats()
-serve_through_signals()
+serve_until_workers_end()
 clean_environment()
 # Read by MXNet while it is imported, too; without it, half of the processors may idle.
 THREADS_CHOSEN = "OMP_NUM_THREADS" in os.environ

@@ -134,7 +134,7 @@ class _Workers:
             if status is not None and status not in fine:
                 error = UserError if status == _USERS_TO_MEND else FailureError
                 host = f", on {self._hosts[number % len(self._hosts)]}," if self._hosts else ""
-                lost = " (killed, or the connection to that machine was lost)" if host and status == _BY_SSH else ""
+                lost = " (killed, or there is no connection to that machine)" if host and status == _BY_SSH else ""
                 raise error(
                     f"process {number + 1} of {len(statuses)}{host} ended with {end_of(status)}{lost}; the others were "
                     "stopped: what was saved last is where the same command goes on"

@@ -109,7 +109,7 @@ def memory_of(run: Run, stage: str) -> float:
     base, kept, recomputed = _MEMORY[run.experiment.model.encoder]
     per_megapixel = recomputed if settings.recompute else kept
     if stage == "adversarial":
-        more, more_per_megapixel = _MORE_MEMORY[settings.align]
+        more, more_per_megapixel = (settings.discriminators / 2 * one for one in _MORE_MEMORY[settings.align])
         base, per_megapixel = base + more, per_megapixel + more_per_megapixel
     return base + per_megapixel * _at_a_time(run, stage) * settings.batch_size / len(run.contexts)
 

@@ -32,6 +32,8 @@ def discriminators_in(path: Path) -> Dict[str, Cells]:
         return {}
     meta = read_meta(path)
     # An older version does not say it, and had the paper's stride.
+    if _aligned(meta) not in SPACES:
+        raise UserError(f"{path}: its discriminators look at {_aligned(meta)}, which this version does not know")
     return SPACES[_aligned(meta)].cells(number, meta.get("output_stride", OUTPUT_STRIDE))
 
 

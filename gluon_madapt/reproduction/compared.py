@@ -8,7 +8,7 @@ from typing import List
 
 from gluon_madapt.config import Experiment
 from gluon_madapt.errors import UserError
-from gluon_madapt.reproduction.rows import ADABN, CONTROL, MEASURED, PER_CLASS, SOURCE_ONLY, Row, require
+from gluon_madapt.reproduction.rows import ADABN, CONTROL, MEASURED, PER_CLASS, SOURCE_ONLY, Row
 
 ADAPTSEGNET, CBST = "AdaptSegNet-style", "CBST-style"
 ALIGNED_CONTROL = f"{ADAPTSEGNET} control: adversarial weight 0"
@@ -29,7 +29,6 @@ def compared_rows(table: int, experiment: Experiment) -> List[Row]:
     """
     if table not in (*PER_CLASS, 3):
         raise UserError("--compare adds rows to tables 1, 2 and 3: give one of them to --table")
-    require(table, experiment, {"proxies.model": "adversarial", "retrain.learns_from": "proxies"})
     return _rows_by_class() if table in PER_CLASS else _rows_by_module()
 
 

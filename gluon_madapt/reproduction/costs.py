@@ -21,7 +21,9 @@ def cost_of(plan: Plan, scoring: Step) -> Cost:
             left += stages[name].needs
     metrics = [_metrics(step) for step in stages.values()]
     seconds = [seconds_of(values) for values in metrics]
-    peaks: List[float] = [values["peak_memory_gib"] for values in metrics if values.get("peak_memory_gib")]
+    # One that had nothing left to train says what it took to find that out.
+    trained = [values for values in metrics if values.get("iterations_in_these_seconds") != 0]
+    peaks: List[float] = [values["peak_memory_gib"] for values in trained if values.get("peak_memory_gib")]
     known = [value for value in seconds if value is not None]
     return Cost(
         seconds=sum(known) if known else None,

@@ -27,6 +27,14 @@ _SOURCES = {1: "gta5", 2: "synthia"}
 # Settings that say where things are and how they are watched.
 _NO_MATTER = ("name", "devices", "repeatable_sums", "seed", "root", "threads", "weights", "_every")
 
+# What all rows of the tables are of.
+_OF_THE_PAPER = {
+    "adversarial.align": "features",
+    "proxies.model": "adversarial",
+    "retrain.learns_from": "proxies",
+    "retrain.rounds": 1,
+}
+
 SOURCE_ONLY = "source only"
 ADAPTED = "two discriminators, proxies"
 ONE = "one discriminator"
@@ -87,12 +95,12 @@ def rows_of(table: int, experiment: Experiment, beyond: bool = False) -> List[Ro
     """
     if beyond and table != 3:
         raise UserError("--beyond adds rows to table 3: give --table 3")
+    require(table, experiment, _OF_THE_PAPER)
     if table in PER_CLASS:
         return _per_class_rows(table, experiment)
     own = experiment.data.source.dataset == "folder"  # then there is nothing published to set the rows beside
     required = {} if own else {"data.source.dataset": "gta5"}
     require(table, experiment, {**required, "adversarial.discriminators": 2, "evaluation.adabn_batches": 0})
-    require(table, experiment, {"proxies.model": "adversarial"})
     if not (experiment.adversarial.lambda_1 and experiment.adversarial.lambda_2):
         raise UserError(f"table {table} sets adversarial.lambda_1 and lambda_2 to 0 itself: expected others than 0")
     rows = _module_rows() if table == 3 else _proportion_rows()

@@ -19,7 +19,7 @@ from gluon_madapt.runs.datasets import dataset_of, make_loader
 from gluon_madapt.runs.manifest import changes_since, write_manifest
 from gluon_madapt.runs.ownership import is_stage, move_aside, refuse_other_stage
 from gluon_madapt.system.devices import contexts_of
-from gluon_madapt.system.workers import end_without_scheduler, is_one_of_several
+from gluon_madapt.system.workers import SchedulerWatch, is_one_of_several
 from gluon_madapt.training.distributed import Distributed
 
 # Beside these, a stage's own section decides what it computes.
@@ -88,8 +88,9 @@ class Run:
         """The devices of this process, and its place among the workers of a training."""
         store = None
         if is_one_of_several():
+            watch = SchedulerWatch()  # before MXNet waits for the others
             store = mx.kv.create("dist_sync")
-            end_without_scheduler(store)
+            watch.until_gone(store)
         return Distributed(self.contexts, store, self.experiment.repeatable_sums)
 
     def alone(self, instead: str) -> "Run":

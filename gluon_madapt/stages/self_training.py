@@ -35,9 +35,8 @@ class SelfTrainingStep(SupervisedStep):
     passes = 2
 
     def __init__(self, net: Segmenter, settings: Retrain, distributed: Optional[Distributed] = None):
-        super().__init__(net, settings, distributed)
+        super().__init__(net, settings, distributed, moves_statistics=settings.statistics == "both")
         # A graph for each domain, since the sizes of their images may differ; the two take turns in one memory.
-        self._supervised = self._graph(net, settings, moves_statistics=settings.statistics == "both")
         self._proxies = self._graph(net, settings, in_turn_with=self._supervised)
 
     def __call__(self, parts: Sequence[Part], learning_rate: float) -> Losses:

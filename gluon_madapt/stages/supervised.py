@@ -29,6 +29,8 @@ class SupervisedStep:
         The stage's settings.
     distributed : Distributed, optional
         The devices and processes that share the work; one CPU by default.
+    moves_statistics : bool
+        Whether the first pass moves the running statistics of batch norm.
 
     Attributes
     ----------
@@ -38,9 +40,15 @@ class SupervisedStep:
 
     passes = 1  # of an iteration, each of one batch
 
-    def __init__(self, net: Segmenter, settings: Union[Source, Retrain], distributed: Optional[Distributed] = None):
+    def __init__(
+        self,
+        net: Segmenter,
+        settings: Union[Source, Retrain],
+        distributed: Optional[Distributed] = None,
+        moves_statistics: bool = True,
+    ):
         self._distributed = distributed or Distributed()
-        self._supervised = self._graph(net, settings)
+        self._supervised = self._graph(net, settings, moves_statistics=moves_statistics)
         self.trainers = {"segmenter": segmenter_trainer(net, settings)}
         if self.passes * settings.accumulate > 1:
             self._distributed.add_up_gradients(net)

@@ -8,7 +8,7 @@ from typing import Callable, Dict, List, Optional, Set, Union
 # Ctrl-C; what timeout, Slurm, systemd and kill send; the terminal that is closed.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # One Ctrl-C may come by several ways, and a supervisor may signal a process and its group, or by two signals.
-_SAME_SECONDS = 2.0
+SAME_SECONDS = 2.0
 
 _Handler = Union[Callable[[int, Optional[FrameType]], object], int, signal.Handlers, None]
 
@@ -50,7 +50,7 @@ class StopSignals:
         if self.number is None:
             self.number, self._first = number, now
             self._stop(number)
-        elif again and now - self._first > _SAME_SECONDS:
+        elif again and now - self._first > SAME_SECONDS:
             self._at_once(number)
 
 

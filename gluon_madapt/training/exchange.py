@@ -74,13 +74,14 @@ class Exchange:
         for is_turn in (self.rank == 0, self.rank != 0):
             if is_turn:
                 for key, value in received.items():
-                    self._store.pull(self._keys(key)[0], value)
+                    for part in self._keys(key):
+                        self._store.pull(part, value)
                 nd.waitall()
             self.wait()
         return received
 
     def begin(self, measure: bool) -> None:
-        """Begin an iteration; to ``measure`` its sums, all workers wait for each other before and after them."""
+        """Begin an iteration; to ``measure`` its sums, all workers wait for each other before each of them."""
         self.cost, self._measures = Cost(), measure and self.is_distributed
 
     def sum(self, arrays: Dict[str, List[nd.NDArray]]) -> None:

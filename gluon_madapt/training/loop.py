@@ -175,6 +175,7 @@ class Loop:
         if self.finished:
             _log.info("%s: all %d iterations are done: nothing left to train", self._stage, self.iterations)
             self._finish()
+            self._distributed.wait_for_all()
             return
         hidden = not self._distributed.is_main
         with self._signals, Progress(self._stage, self.iterations, self.start, hidden, unit="it") as progress:
@@ -190,6 +191,7 @@ class Loop:
                 self._after(iteration + 1)
             progress.show(self._meters.facts(self.iterations, self._last_score))
             self._finish()
+            self._distributed.wait_for_all()  # while the first one writes: in MXNet's own end nobody is told of a loss
 
     def _after(self, done: int) -> None:
         every, last = self._bookkeeping, done == self.iterations

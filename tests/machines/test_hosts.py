@@ -120,7 +120,7 @@ def fill(hosts):
 
 FAULTS = {
     "the link of c is down": (lambda hosts: hosts.cut("c"), lambda hosts: hosts.mend("c"), "c"),
-    "c is without power": (lambda hosts: hosts.power_off("c"), lambda hosts: hosts.start_host("c"), "c"),
+    "all processes of c are killed": (lambda hosts: hosts.power_off("c"), lambda hosts: hosts.start_host("c"), "c"),
     "a disk is full": (fill, lambda hosts: (hosts.disk / "filler").unlink(), "cannot be written"),
 }
 
