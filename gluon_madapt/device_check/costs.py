@@ -13,7 +13,9 @@ from gluon_madapt.reproduction.steps import Step
 from gluon_madapt.reproduction.table import Reproduction
 from gluon_madapt.run_layout import TRAININGS
 from gluon_madapt.runs.datasets import image_count
+from gluon_madapt.runs.rounds import of_one_round
 from gluon_madapt.runs.run import Run
+from gluon_madapt.stages.retrain import domains_of
 
 _DAY = 24 * 3600
 # An estimate of the doctor's that is further off than by this factor is worth a line.
@@ -68,8 +70,8 @@ def check_speed(root: Path, device: str, tables: Sequence[int], overrides: Seque
 def _rate(step: Step, seconds: float) -> Check:
     experiment = step.run.experiment
     if step.stage in TRAININGS:
-        training = getattr(experiment, step.stage)
-        images = training.iterations * training.batch_size * training.accumulate * (1 + (step.stage == "adversarial"))
+        training, domains = of_one_round(getattr(experiment, step.stage)), domains_of(experiment, step.stage)
+        images = training.iterations * training.batch_size * training.accumulate * len(domains)
     else:
         images = image_count(experiment, "target") or 0
     name = f"{experiment.name}, {step.stage}"

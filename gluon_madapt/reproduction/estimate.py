@@ -4,7 +4,7 @@ import gc
 import json
 import logging
 import time
-from typing import Callable, Dict, Optional, Sequence, Tuple
+from typing import Callable, Dict, Mapping, Optional, Sequence, Tuple
 
 import mxnet as mx
 import numpy as np
@@ -13,9 +13,11 @@ from gluon_madapt.evaluation import predict_labels
 from gluon_madapt.evaluation.protocol import protocol_of
 from gluon_madapt.evaluation.tables import text_table
 from gluon_madapt.formats import duration
+from gluon_madapt.models import Cells
 from gluon_madapt.models.image_sizes import refuse_size
 from gluon_madapt.proxies import compute_thresholds, label_image
 from gluon_madapt.proxy_maps.cache import StoredMaps
+from gluon_madapt.proxy_maps.network_pass import Networks
 from gluon_madapt.proxy_maps.proxy_set import shares_of
 from gluon_madapt.proxy_maps.scored_maps import scored_blocks
 from gluon_madapt.reproduction.iterations import input_sizes, random_images, training_iteration
@@ -23,8 +25,8 @@ from gluon_madapt.reproduction.plan import Plan
 from gluon_madapt.reproduction.reuse import DONE, REFUSED, TO_FINISH, TO_RUN, reuse_of
 from gluon_madapt.reproduction.steps import Step
 from gluon_madapt.runs.datasets import cells_of, image_count, own_size
-from gluon_madapt.runs.networks import new_segmenter
-from gluon_madapt.runs.rounds import of_one_round
+from gluon_madapt.runs.networks import new_segmenter, new_space
+from gluon_madapt.runs.rounds import of_one_round, round_of
 from gluon_madapt.runs.run import Run
 
 _log = logging.getLogger(__name__)
@@ -116,12 +118,17 @@ def _iteration(run: Run, stage: str) -> float:
 
 def _network_pass(run: Run) -> float:
     """Measure what the networks cost for an image in stage 3, in seconds."""
-    net = new_segmenter(run)
-    net.compile_for_inference(run.experiment.proxies.precision)
+    net, cells = new_segmenter(run), _cells(run)
     size = run.experiment.proxies.size or own_size(run.experiment, "target")
-    refuse_size(size, size, run.experiment.model.encoder, cells_of(run.experiment.adversarial))
-    batch = random_images(run, 1, size)
-    return _measure(lambda: net.quarter(batch))
+    refuse_size(size, size, run.experiment.model.encoder, cells)
+    networks = Networks(run, net, new_space(run, net, run.experiment.adversarial.align, cells))
+    image = random_images(run, 1, size)[0].asnumpy()
+    return _measure(lambda: networks.maps(image, size[::-1]))
+
+
+def _cells(run: Run) -> Mapping[str, Cells]:
+    """Return the cells of the discriminators of the model that labels, by name."""
+    return cells_of(run.experiment.adversarial) if "adversarial" in round_of(run.experiment).stages else {}
 
 
 def _selection(run: Run, alone: bool) -> float:
@@ -130,8 +137,8 @@ def _selection(run: Run, alone: bool) -> float:
     width, height = run.experiment.proxies.size or own
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(len(run.classes), height // 4, width // 4)).astype(np.float32)
-    cells = cells_of(run.experiment.adversarial).values()
-    discriminators = [rng.random((one.across(height), one.across(width)), dtype=np.float32) for one in cells]
+    sizes = [(one.across(height), one.across(width)) for one in _cells(run).values()]
+    discriminators = [rng.random(size, dtype=np.float32) for size in sizes]
     blocks = _Blocks(StoredMaps(own[::-1], discriminators, logits))
     shares = shares_of(run)
 

@@ -51,7 +51,7 @@ class SchedulerWatch:
     there is waited for five minutes.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._store: Optional[weakref.ref] = None
         address = os.environ["DMLC_PS_ROOT_URI"], int(os.environ["DMLC_PS_ROOT_PORT"])
         threading.Thread(target=self._watch, args=address, daemon=True).start()

@@ -93,11 +93,19 @@ def test_tables_1_and_2_have_one_row_of_each(table, name):
 def test_other_tables_and_experiments_have_none():
     with pytest.raises(UserError, match="--compare adds rows to tables 1, 2 and 3"):
         compared_rows(4, load_experiment(CONFIG))
-    itself = load_experiment(ROOT / "configs" / "ablations" / "class_balanced.yaml")
-    with pytest.raises(UserError, match="with proxies.model = adversarial: experiment .* has trained"):
-        compared_rows(1, itself)
-    with pytest.raises(UserError, match="with proxies.model = adversarial"):
-        rows_of(3, itself)
+
+
+@pytest.mark.parametrize("table", [1, 3])
+@pytest.mark.parametrize(
+    ("variant", "message"),
+    [
+        ("class_balanced", "with proxies.model = adversarial: experiment .* has trained"),
+        ("aligned_outputs", "with adversarial.align = features: experiment .* has outputs"),
+    ],
+)
+def test_an_experiment_that_is_another_method_has_no_rows(table, variant, message):
+    with pytest.raises(UserError, match=message):
+        rows_of(table, load_experiment(ROOT / "configs" / "ablations" / f"{variant}.yaml"))
 
 
 @pytest.mark.parametrize("config", [CONFIG, CAMVID])
