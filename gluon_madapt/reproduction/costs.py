@@ -28,7 +28,8 @@ def cost_of(plan: Plan, scoring: Step) -> Cost:
     return Cost(
         seconds=sum(known) if known else None,
         whole=len(known) == len(seconds),
-        peak_memory_gib=max(peaks) if len(peaks) == len(metrics) else None,
+        peak_memory_gib=max(peaks) if peaks else None,
+        peak_of_all=len(peaks) == len(metrics),
     )
 
 

@@ -2,7 +2,7 @@
 
 import statistics
 from functools import partial
-from typing import Callable, Dict, List, NamedTuple, Sequence, Tuple
+from typing import Callable, Dict, Iterable, List, NamedTuple, Sequence, Tuple
 
 from gluon_madapt.evaluation.tables import text_table
 from gluon_madapt.formats import NONE, NOT_RUN, difference, duration, mean_of_known, percent
@@ -161,10 +161,13 @@ def _cost_grid(name: str, rows: Sequence[TableRow]) -> Grid:
 
 def _cost_cells(row: TableRow) -> Cells:
     known = [cost.seconds for cost in row.costs if cost.seconds is not None]
-    at_least = "" if all(cost.whole for cost in row.costs) else "at least "
-    time = f"{at_least}{duration(statistics.mean(known))}" if known else NONE
+    time = f"{_at_least(cost.whole for cost in row.costs)}{duration(statistics.mean(known))}" if known else NONE
     peaks = mean_of_known([cost.peak_memory_gib for cost in row.costs], absent=NONE)
-    return time, peaks if peaks == NONE else f"{peaks} GiB"
+    return time, peaks if peaks == NONE else f"{_at_least(cost.peak_of_all for cost in row.costs)}{peaks} GiB"
+
+
+def _at_least(whole: Iterable[bool]) -> str:
+    return "" if all(whole) else "at least "
 
 
 def _means(table: Table) -> List[str]:

@@ -50,12 +50,14 @@ class Cost(Record):
     """What a row took for one seed, without scoring.
 
     ``seconds`` of its trainings and network passes, of all of them if they are ``whole``; ``peak_memory_gib`` is the
-    largest resident memory of any of their processes, in GiB.  None where it is not known.
+    largest resident memory of any of their processes, in GiB, if it is the ``peak_of_all``; of those that are known
+    otherwise.  None where it is not known.
     """
 
     seconds: Optional[float] = None
     whole: bool = False
     peak_memory_gib: Optional[float] = None
+    peak_of_all: bool = True
 
 
 class Result(Record):

@@ -68,6 +68,7 @@ def _records(row: TableRow, compared: bool, others: Dict[str, TableRow]) -> List
                 seconds=result.cost.seconds,
                 seconds_of_all=result.cost.whole,
                 peak_memory_gib=result.cost.peak_memory_gib,
+                peak_of_all=result.cost.peak_of_all,
             )
         for key in _keys(row, scores):
             ours = scores.number(key) if scores else None

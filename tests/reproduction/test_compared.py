@@ -183,7 +183,9 @@ def test_what_a_row_cost_is_that_of_all_stages_up_to_its_model(root, tmp_path):
     assert cost_of(plan, rows["source only"]) == Cost(seconds=10.0, whole=True, peak_memory_gib=1.5)
     once = cost_of(plan, rows["CBST-style, round 1, measured here"])
     assert once == Cost(seconds=10.0 + 3.0 + 2.0 * 4, whole=True, peak_memory_gib=2.5), "the source model counted once"
-    assert cost_of(plan, rows["CBST-style, round 2, measured here"]) == Cost(seconds=21.0, whole=False)
+    assert cost_of(plan, rows["CBST-style, round 2, measured here"]) == Cost(
+        seconds=21.0, whole=False, peak_memory_gib=2.5, peak_of_all=False
+    )
 
 
 @pytest.mark.parametrize(
@@ -205,7 +207,7 @@ def table_with(number, config, departures):
     """Return a table whose rows were all run for two seeds, each a little costlier than the one before."""
     experiment, rows = load_experiment(config), []
     for place, row in enumerate([*rows_of(number, experiment), *compared_rows(number, experiment)]):
-        cost = Cost(seconds=60.0 * (place + 2), whole=place != 1, peak_memory_gib=place + 0.5)
+        cost = Cost(seconds=60.0 * (place + 2), whole=place != 1, peak_memory_gib=place + 0.5, peak_of_all=place != 1)
         iou = dict.fromkeys((row.published or {}).get("iou", {"road": 1}), 30.0 + place)
         scores = {"miou": 30.0 + place, "iou": iou}
         results = [{"seed": seed, "run_folder": "run", "scores": scores, "cost": cost} for seed in (0, 1)]
@@ -225,11 +227,16 @@ def test_table_3_says_what_each_row_cost(departures, tmp_path):
     text = write_table(table_with(3, CONFIG, departures), tmp_path)
     costs = text[text.index("What each row cost") :]
     assert line_of(costs, SOURCE_ONLY, "2.0 min", "0.5 ± 0.0 GiB")
-    assert line_of(costs, f"{SOURCE_ONLY}, AdaBN", "at least 3.0 min")
+    assert line_of(costs, f"{SOURCE_ONLY}, AdaBN", "at least 3.0 min", "at least 1.5 ± 0.0 GiB")
     assert line_of(costs, "CBST-style, round 3, measured here")
     (row,) = [row for row in json.loads((tmp_path / "table-3.json").read_text())["rows"] if row["row"] == SOURCE_ONLY]
-    assert row["results"][0]["cost"] == {"seconds": 120.0, "whole": True, "peak_memory_gib": 0.5}
-    assert "120.0,True,0.5" in (tmp_path / "table-3.csv").read_text()
+    assert row["results"][0]["cost"] == {
+        "seconds": 120.0,
+        "whole": True,
+        "peak_memory_gib": 0.5,
+        "peak_of_all": True,
+    }
+    assert "120.0,True,0.5,True" in (tmp_path / "table-3.csv").read_text()
     out = write_report(tmp_path / "page.html", "x", [], [tmp_path / "table-3.json"])
     assert "What each row cost" in page_of(out).words
 
