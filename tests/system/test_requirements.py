@@ -33,7 +33,7 @@ def declared():
 
 def imported(folder):
     """Return the packages that the files of a folder import, anywhere in them, and a file that does."""
-    own = {path.stem for path in folder.glob("*.py")} | {path.stem for path in (ROOT / "tests").glob("*.py")}
+    own = {path.stem for path in folder.glob("*.py")} | {path.stem for path in (ROOT / "tests").rglob("*.py")}
     own.add("gluon_madapt")
     found = {}
     for path in sorted(folder.rglob("*.py")):

@@ -195,7 +195,7 @@ def test_sigterm_saves_the_state_and_exits_with_143(finished, tiny_world, tmp_pa
 
 
 def test_a_second_signal_ends_it_at_once(tiny_world, tmp_path, monkeypatch):
-    monkeypatch.setattr(stopping, "_SAME_SECONDS", 0)
+    monkeypatch.setattr(stopping, "SAME_SECONDS", 0)
     loop = Loop.__new__(Loop)
     loop._distributed = Run(small_experiment(tiny_world), tmp_path).distributed
     with StopSignals(lambda number: None, loop._end_at_once), pytest.raises(SystemExit) as caught:

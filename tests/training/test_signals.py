@@ -119,7 +119,7 @@ def test_jobs_that_do_not_stop_are_killed_when_asked_again(started, monkeypatch)
     process = started(STUBBORN)
     children = [child_of(process, place) for place in (0, 1)]
     os.kill(process.pid, signal.SIGINT)
-    time.sleep(stopping._SAME_SECONDS + 0.2)
+    time.sleep(stopping.SAME_SECONDS + 0.2)
     assert process.poll() is None
     os.kill(process.pid, signal.SIGINT)
     process.communicate(timeout=30)
