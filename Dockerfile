@@ -15,7 +15,7 @@ COPY setup.py pyproject.toml constraints.txt README.md ./
 COPY tools/environment.sh tools/
 COPY gluon_madapt gluon_madapt
 ARG EXTRAS=cpu
-RUN --mount=type=cache,target=/root/.cache/pip tools/environment.sh
+RUN PIP_NO_CACHE_DIR=1 tools/environment.sh
 COPY . .
 
 RUN useradd --create-home --uid 1000 user \

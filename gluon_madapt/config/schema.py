@@ -3,31 +3,25 @@
 import os
 import re
 from collections import Counter
-from typing import Dict, Literal, Optional, Tuple, Union
+from typing import Literal, Optional, Tuple, Union
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validator, model_validator
+from pydantic import Field, PositiveFloat, field_validator, model_validator
 from typing_extensions import Annotated  # typing's, from Python 3.9 on
 
+from gluon_madapt.config.data_sections import DataSets, OwnClass
+from gluon_madapt.config.section import Section
 from gluon_madapt.config.values import (
     ONE_OR_LIST,
     ONE_VALUE,
     VALUES,
     WHOLE,
-    Colour,
     Devices,
-    LabelId,
     PathText,
     Switch,
-    Text,
     Whole,
     a_pair,
 )
 from gluon_madapt.config.yaml_text import yaml_of
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
-
 
 _Positive = Field(gt=0)
 _NotNegative = Field(ge=0)
@@ -49,57 +43,7 @@ _MOST_CLASSES = 255
 _LONGEST_NAME = 255
 
 
-class Data(_Section):
-    """Where one set of images lies: ``dataset`` names its layout on disk.
-
-    All else is for ``dataset: folder``.  The label of an image lies in the folder ``labels``, at the image's relative
-    path with ``image_suffix``, or the file type if that is empty, replaced by ``label_suffix``; only images that end
-    with ``image_suffix`` count.  ``ids`` are the label ids of each class here, where they are not those of ``classes``;
-    ``ignored_ids`` are those of none.
-    """
-
-    dataset: Literal["gta5", "synthia", "cityscapes", "folder"]
-    root: PathText
-    split: Text = "train"
-    labels: Optional[PathText] = None
-    image_suffix: Text = ""
-    label_suffix: Text = ".png"
-    ids: Optional[Dict[str, Tuple[LabelId, ...]]] = None
-    ignored_ids: Annotated[
-        Union[Annotated[Literal["others"], ONE_VALUE], Annotated[Tuple[LabelId, ...], VALUES]], ONE_OR_LIST
-    ] = (255,)
-
-    @model_validator(mode="after")
-    def _of_a_folder(self):
-        if self.dataset != "folder":
-            for name in ("labels", "image_suffix", "label_suffix", "ignored_ids"):
-                if getattr(self, name) != type(self).model_fields[name].default:
-                    raise ValueError(f"{name} is for dataset folder: {self.dataset} has a layout of its own")
-        return self
-
-
-class OwnClass(_Section):
-    """A class of one's own: its label ids, unless each data set states them, and its colour in pictures."""
-
-    name: Text = Field(min_length=1, max_length=200)
-    ids: Tuple[LabelId, ...] = ()
-    colour: Optional[Colour] = None
-
-
-class DataSets(_Section):
-    """The labelled source, the unlabelled target, and the labelled split that scores are measured on.
-
-    ``on_error`` says what an unreadable sample does: stop the training, or have the next sample take its place.
-    """
-
-    source: Data
-    target: Data
-    val: Optional[Data] = None
-    threads: Whole = Field(default=2, ge=1, le=1024)
-    on_error: Literal["stop", "skip"] = "stop"
-
-
-class Model(_Section):
+class Model(Section):
     """The segmenter.
 
     ``weights`` is a file of ImageNet weights for the encoder, "zoo" (GluonCV's) or "none"; ``sync_bn`` has batch norm
@@ -111,7 +55,7 @@ class Model(_Section):
     sync_bn: Switch = False
 
 
-class Input(_Section):
+class Input(Section):
     """How an image becomes a network input: resized, scaled at random, cropped, mirrored; P §3.2.
 
     ``size`` (width, height) and ``short_side`` exclude each other; without either, images keep their own size.  No side
@@ -134,7 +78,7 @@ class Input(_Section):
         return self
 
 
-class Training(_Section):
+class Training(Section):
     """What the three trainings share: SGD on F and C; ``accumulate`` batches give the gradient of an iteration.
 
     With ``recompute`` the encoder's activations are computed again in the backward pass, not kept for it.
@@ -192,7 +136,7 @@ class Adversarial(Training):
         return self
 
 
-class Proxies(_Section):
+class Proxies(Section):
     """Stage 3: the share of pixels kept by adversarial confidence, and per class by classification confidence.
 
     ``model`` labels: that of stage 2, with discriminators; or, at p1 = 1, the one trained last without any: the source
@@ -239,7 +183,7 @@ class Retrain(Training):
     rounds: Whole = Field(default=1, ge=1, le=1000)
 
 
-class ShortSides(_Section):
+class ShortSides(Section):
     """Short side of the network's input in the evaluation after each stage; null is the image's own size."""
 
     source: Optional[_Side] = None
@@ -247,7 +191,7 @@ class ShortSides(_Section):
     retrain: Optional[_Side] = None
 
 
-class Evaluation(_Section):
+class Evaluation(Section):
     """How checkpoints are scored.
 
     ``scales`` are those of multi-scale evaluation; ``adabn_batches`` is the number of batches of target images that
@@ -260,7 +204,7 @@ class Evaluation(_Section):
     precision: Literal["float32", "bfloat16"] = "float32"
 
 
-class Bookkeeping(_Section):
+class Bookkeeping(Section):
     """How often a training logs, scores the val split and saves, in iterations; 0 turns evaluation off."""
 
     log_every: Whole = _Positive
@@ -268,7 +212,7 @@ class Bookkeeping(_Section):
     checkpoint_every: Whole = _Positive
 
 
-class Experiment(_Section):
+class Experiment(Section):
     """Everything that defines a run of the four stages.
 
     ``devices`` share each batch of a training; "auto" is the first GPU, or the CPU without one.  With
