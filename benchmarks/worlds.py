@@ -20,63 +20,56 @@ from pathlib import Path
 from gluon_madapt.cli.command import seed_list
 from gluon_madapt.config import load_experiment
 from gluon_madapt.evaluation.tables import text_table
+from gluon_madapt.reproduction.compared import ADAPTSEGNET, ALIGNED_CONTROL, ALIGNED_PROXIES, CBST, compared_rows
 from gluon_madapt.reproduction.results import Table
+from gluon_madapt.reproduction.rows import ADABN, MEASURED
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE, CONTROL, TWO = "source only", "control: adversarial weights 0", "two discriminators"
-BEFORE, OF_BOTH = "AdaBN", "proxies after AdaBN, AdaBN"
+OF_BOTH = f"proxies after {ADABN}, {ADABN}"
 SHARES = "p1 1.0, p2 0.48"
 ROWS = {
     3: (
         SOURCE,
-        f"{SOURCE}, {BEFORE}",
+        f"{SOURCE}, {ADABN}",
         CONTROL,
-        f"{CONTROL}, {BEFORE}",
+        f"{CONTROL}, {ADABN}",
         "one discriminator",
         TWO,
-        f"{TWO}, {BEFORE}",
+        f"{TWO}, {ADABN}",
         f"{CONTROL}, proxies",
-        f"{CONTROL}, proxies, {BEFORE}",
+        f"{CONTROL}, proxies, {ADABN}",
         "one discriminator, proxies",
         f"{TWO}, proxies",
-        f"{TWO}, proxies, {BEFORE}",
+        f"{TWO}, proxies, {ADABN}",
         f"{TWO}, proxies, multi-scale",
         f"{CONTROL}, {OF_BOTH}",
         f"{TWO}, {OF_BOTH}",
     ),
     4: (SHARES,),
 }
-# With --compare, rows of other methods.
-ADAPTSEGNET, ADAPTSEGNET_CONTROL = "AdaptSegNet-style", "AdaptSegNet-style control: adversarial weight 0"
-CBST, ALIGNED_PROXIES = "CBST-style", "output-space discriminators, proxies"
-HERE = "measured here"
-COMPARED = (
-    *(f"{one}, {how}" for one in (ADAPTSEGNET, ADAPTSEGNET_CONTROL) for how in (HERE, f"{BEFORE}, {HERE}")),
-    *(f"{CBST}, round {number}, {HERE}" for number in (1, 2, 3)),
-    f"{CBST}, round 3, {BEFORE}, {HERE}",
-    *(f"{ALIGNED_PROXIES}, {how}" for how in (HERE, f"{BEFORE}, {HERE}")),
-)
+COMPARED = tuple(row.text for row in compared_rows(3))
 DIFFERENCES = {
     "two discriminators - control": (TWO, CONTROL),
-    "the same, AdaBN of both": (f"{TWO}, {BEFORE}", f"{CONTROL}, {BEFORE}"),
+    "the same, AdaBN of both": (f"{TWO}, {ADABN}", f"{CONTROL}, {ADABN}"),
     "two discriminators - one": (TWO, "one discriminator"),
     "two discriminators, proxies - one, proxies": (f"{TWO}, proxies", "one discriminator, proxies"),
     "four stages - the control's four": (f"{TWO}, proxies", f"{CONTROL}, proxies"),
     "four stages - two discriminators": (f"{TWO}, proxies", TWO),
     "p1 = 0.6, p2 = 0.8 - p1 = 1, p2 = 0.48": (f"{TWO}, proxies", SHARES),
-    "four stages, AdaBN twice - source only, AdaBN": (f"{TWO}, {OF_BOTH}", f"{SOURCE}, {BEFORE}"),
+    "four stages, AdaBN twice - source only, AdaBN": (f"{TWO}, {OF_BOTH}", f"{SOURCE}, {ADABN}"),
     "four stages, AdaBN twice - the control's": (f"{TWO}, {OF_BOTH}", f"{CONTROL}, {OF_BOTH}"),
     "four stages - source only": (f"{TWO}, proxies", SOURCE),
     "multi-scale - single scale": (f"{TWO}, proxies, multi-scale", f"{TWO}, proxies"),
-    "AdaptSegNet-style - its control": (f"{ADAPTSEGNET}, {HERE}", f"{ADAPTSEGNET_CONTROL}, {HERE}"),
-    "two discriminators - AdaptSegNet-style": (TWO, f"{ADAPTSEGNET}, {HERE}"),
-    "CBST-style, round 3 - round 1": (f"{CBST}, round 3, {HERE}", f"{CBST}, round 1, {HERE}"),
-    "four stages - CBST-style, round 3": (f"{TWO}, proxies", f"{CBST}, round 3, {HERE}"),
+    "AdaptSegNet-style - its control": (f"{ADAPTSEGNET}, {MEASURED}", f"{ALIGNED_CONTROL}, {MEASURED}"),
+    "two discriminators - AdaptSegNet-style": (TWO, f"{ADAPTSEGNET}, {MEASURED}"),
+    "CBST-style, round 3 - round 1": (f"{CBST}, round 3, {MEASURED}", f"{CBST}, round 1, {MEASURED}"),
+    "four stages - CBST-style, round 3": (f"{TWO}, proxies", f"{CBST}, round 3, {MEASURED}"),
     "four stages - CBST-style, round 3, AdaBN of both": (
-        f"{TWO}, proxies, {BEFORE}",
-        f"{CBST}, round 3, {BEFORE}, {HERE}",
+        f"{TWO}, proxies, {ADABN}",
+        f"{CBST}, round 3, {ADABN}, {MEASURED}",
     ),
-    "four stages - those of output-space discriminators": (f"{TWO}, proxies", f"{ALIGNED_PROXIES}, {HERE}"),
+    "four stages - those of output-space discriminators": (f"{TWO}, proxies", f"{ALIGNED_PROXIES}, {MEASURED}"),
 }
 
 

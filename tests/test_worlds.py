@@ -5,9 +5,6 @@ import runpy
 import pytest
 from conftest import ROOT
 
-from gluon_madapt.config import load_experiment
-from gluon_madapt.reproduction.compared import compared_rows
-
 WORLDS = runpy.run_path(str(ROOT / "benchmarks" / "worlds.py"))
 
 
@@ -29,8 +26,6 @@ def test_a_page_has_a_column_for_each_world(worlds, columns):
     assert "20.5 ± 0." in row
 
 
-def test_rows_of_other_methods_are_those_of_table_3():
-    rows = compared_rows(3, load_experiment(ROOT / "configs" / "mini" / "gta5.yaml"))
-    assert list(WORLDS["COMPARED"]) == [row.text for row in rows]
+def test_differences_are_of_rows_that_there_are():
     known = {*WORLDS["ROWS"][3], *WORLDS["ROWS"][4], *WORLDS["COMPARED"]}
     assert {row for pair in WORLDS["DIFFERENCES"].values() for row in pair} <= known

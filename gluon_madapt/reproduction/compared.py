@@ -6,7 +6,6 @@ itself; docs/faithfulness.md says what of either is left out.
 
 from typing import List
 
-from gluon_madapt.config import Experiment
 from gluon_madapt.errors import UserError
 from gluon_madapt.reproduction.rows import ADABN, CONTROL, MEASURED, PER_CLASS, SOURCE_ONLY, Row
 
@@ -19,13 +18,13 @@ ROUNDS = 3
 _ALIGNED, _ALIGNED_CONTROL, _SELF_TRAINED = "aligned_outputs", "aligned_outputs_no_adversary", "class_balanced"
 
 
-def compared_rows(table: int, experiment: Experiment) -> List[Row]:
+def compared_rows(table: int) -> List[Row]:
     """Return the rows that ``--compare`` adds to a table: each in Table 3, the last of each method in Tables 1 and 2.
 
     Raises
     ------
     UserError
-        If there are none for the table, or the experiment is not one that the rows' names are true of.
+        If there are none for the table.
     """
     if table not in (*PER_CLASS, 3):
         raise UserError("--compare adds rows to tables 1, 2 and 3: give one of them to --table")

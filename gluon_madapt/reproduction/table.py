@@ -106,7 +106,7 @@ class Reproduction:
     ) -> _Experiment:
         experiment = load_experiment(config, self._overrides, seed)
         rows = rows_of(self._table, experiment, self._beyond)
-        rows += compared_rows(self._table, experiment) if self._compare else []
+        rows += compared_rows(self._table) if self._compare else []
         chosen = _chosen(rows, wanted)
         one = _Experiment(
             experiment.name,

@@ -54,12 +54,12 @@ def root(tmp_path_factory):
 
 def plan_of(root, config=CONFIG, overrides=(), folder=Path("run"), table=3):
     plan = Plan(root, config, overrides, None, folder)
-    rows = [*rows_of(table, plan.run.experiment), *compared_rows(table, plan.run.experiment)]
+    rows = [*rows_of(table, plan.run.experiment), *compared_rows(table)]
     return plan, {row.text: plan.add(row) for row in rows}
 
 
 def test_table_3_has_the_other_methods_and_says_that_they_were_measured():
-    rows = compared_rows(3, load_experiment(CONFIG))
+    rows = compared_rows(3)
     assert [(row.text[: -len(f", {MEASURED}")], row.stage, row.variant, row.number) for row in rows] == [
         ("AdaptSegNet-style", "adversarial", "aligned_outputs", 1),
         ("AdaptSegNet-style, AdaBN", "adversarial", "aligned_outputs_adabn_score", 1),
@@ -78,9 +78,9 @@ def test_table_3_has_the_other_methods_and_says_that_they_were_measured():
     assert all(row.text.endswith(", measured here") and row.published is None for row in rows)
 
 
-@pytest.mark.parametrize(("table", "name"), [(1, "gta5_vgg16"), (2, "synthia_resnet101")])
-def test_tables_1_and_2_have_one_row_of_each(table, name):
-    rows = compared_rows(table, load_experiment(ROOT / "configs" / f"{name}.yaml"))
+@pytest.mark.parametrize("table", [1, 2])
+def test_tables_1_and_2_have_one_row_of_each(table):
+    rows = compared_rows(table)
     assert [row.text for row in rows] == [
         "source only, AdaBN, measured here",
         "control: adversarial weights 0, measured here",
@@ -90,9 +90,9 @@ def test_tables_1_and_2_have_one_row_of_each(table, name):
     ]
 
 
-def test_other_tables_and_experiments_have_none():
+def test_table_4_has_none():
     with pytest.raises(UserError, match="--compare adds rows to tables 1, 2 and 3"):
-        compared_rows(4, load_experiment(CONFIG))
+        compared_rows(4)
 
 
 @pytest.mark.parametrize("table", [1, 3])
@@ -206,7 +206,7 @@ def test_a_stage_that_was_stopped_counts_as_long_as_its_last_iterations_took(met
 def table_with(number, config, departures):
     """Return a table whose rows were all run for two seeds, each a little costlier than the one before."""
     experiment, rows = load_experiment(config), []
-    for place, row in enumerate([*rows_of(number, experiment), *compared_rows(number, experiment)]):
+    for place, row in enumerate([*rows_of(number, experiment), *compared_rows(number)]):
         cost = Cost(seconds=60.0 * (place + 2), whole=place != 1, peak_memory_gib=place + 0.5, peak_of_all=place != 1)
         iou = dict.fromkeys((row.published or {}).get("iou", {"road": 1}), 30.0 + place)
         scores = {"miou": 30.0 + place, "iou": iou}
