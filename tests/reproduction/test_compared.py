@@ -63,6 +63,8 @@ def test_table_3_has_the_other_methods_and_says_that_they_were_measured():
     assert [(row.text[: -len(f", {MEASURED}")], row.stage, row.variant, row.number) for row in rows] == [
         ("AdaptSegNet-style", "adversarial", "aligned_outputs", 1),
         ("AdaptSegNet-style, AdaBN", "adversarial", "aligned_outputs_adabn_score", 1),
+        ("AdaptSegNet-style, weights x 100", "adversarial", "aligned_outputs_x100", 1),
+        ("AdaptSegNet-style, weights x 100, AdaBN", "adversarial", "aligned_outputs_x100_adabn_score", 1),
         ("AdaptSegNet-style control: adversarial weight 0", "adversarial", "aligned_outputs_no_adversary", 1),
         (
             "AdaptSegNet-style control: adversarial weight 0, AdaBN",
@@ -74,6 +76,13 @@ def test_table_3_has_the_other_methods_and_says_that_they_were_measured():
         ("CBST-style, round 3, AdaBN", "retrain", "class_balanced_adabn_score", 3),
         ("output-space discriminators, proxies", "retrain", "aligned_outputs", 1),
         ("output-space discriminators, proxies, AdaBN", "retrain", "aligned_outputs_adabn_score", 1),
+        ("output-space discriminators, weights x 100, proxies", "retrain", "aligned_outputs_x100", 1),
+        (
+            "output-space discriminators, weights x 100, proxies, AdaBN",
+            "retrain",
+            "aligned_outputs_x100_adabn_score",
+            1,
+        ),
     ]
     assert all(row.text.endswith(", measured here") and row.published is None for row in rows)
 
@@ -85,8 +94,10 @@ def test_tables_1_and_2_have_one_row_of_each(table):
         "source only, AdaBN, measured here",
         "control: adversarial weights 0, measured here",
         "AdaptSegNet-style, measured here",
+        "AdaptSegNet-style, weights x 100, measured here",
         "CBST-style, round 3, measured here",
         "output-space discriminators, proxies, measured here",
+        "output-space discriminators, weights x 100, proxies, measured here",
     ]
 
 
@@ -112,9 +123,9 @@ def test_an_experiment_that_is_another_method_has_no_rows(table, variant, messag
 def test_every_row_is_planned_and_shares_the_source_model(root, config):
     plan, _ = plan_of(root, config)
     tools = [Path(step.command[1]).name for step in plan.steps.values()]
-    # Stage 2: two discriminators, one, either control, output space.  Stage 3 and 4: all but the control of output
-    # space, and three rounds of self-training.
-    assert [tools.count(name) for name in STAGE_TOOLS.values()] == [1, 5, 7, 7]
+    # Stage 2: two discriminators, one, either control, output space by either weights.  Stage 3 and 4: all but the
+    # control of output space, and three rounds of self-training.
+    assert [tools.count(name) for name in STAGE_TOOLS.values()] == [1, 6, 8, 8]
 
 
 def test_a_round_of_self_training_follows_the_model_that_was_trained_last(root):

@@ -172,6 +172,7 @@ def test_ablations_are_complete_experiments_too():
             "class_balanced_adabn_score": 3,
             "aligned_outputs_adabn_score": 2,
             "aligned_outputs_no_adversary_adabn_score": 2,
+            "aligned_outputs_x100_adabn_score": 2,
         }
         assert len(changed - {"name"}) == {"p1_0.6_p2_0.8": 0, **several}.get(path.stem, 1)
 

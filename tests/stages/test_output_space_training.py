@@ -220,7 +220,12 @@ def test_an_auxiliary_classifier_that_nothing_teaches_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("name", "weights"), [("aligned_outputs", (1e-3, 2e-4)), ("aligned_outputs_no_adversary", (0, 0))]
+    ("name", "weights"),
+    [
+        ("aligned_outputs", (1e-3, 2e-4)),
+        ("aligned_outputs_x100", (1e-1, 2e-2)),
+        ("aligned_outputs_no_adversary", (0, 0)),
+    ],
 )
 def test_the_ablations_state_their_settings_and_nothing_of_the_segmenter(name, weights):
     experiment, own = (
@@ -230,5 +235,5 @@ def test_the_ablations_state_their_settings_and_nothing_of_the_segmenter(name, w
     assert (theirs.lambda_1, theirs.lambda_2, theirs.lambda_auxiliary) == (*weights, 0.1)
     stated = {key for key in type(theirs).model_fields if getattr(theirs, key) != getattr(own.adversarial, key)}
     assert stated == {"align", "poly_power", "discriminator_betas", "lambda_2"} | (
-        {"lambda_1"} if not any(weights) else set()
+        {"lambda_1"} if weights[0] != own.adversarial.lambda_1 else set()
     )
