@@ -20,7 +20,15 @@ from pathlib import Path
 from gluon_madapt.cli.command import seed_list
 from gluon_madapt.config import load_experiment
 from gluon_madapt.evaluation.tables import text_table
-from gluon_madapt.reproduction.compared import ADAPTSEGNET, ALIGNED_CONTROL, ALIGNED_PROXIES, CBST, compared_rows
+from gluon_madapt.reproduction.compared import (
+    ADAPTSEGNET,
+    ALIGNED_CONTROL,
+    ALIGNED_PROXIES,
+    CBST,
+    STRONG,
+    STRONG_PROXIES,
+    compared_rows,
+)
 from gluon_madapt.reproduction.results import Table
 from gluon_madapt.reproduction.rows import ADABN, MEASURED
 
@@ -63,6 +71,13 @@ DIFFERENCES = {
     "multi-scale - single scale": (f"{TWO}, proxies, multi-scale", f"{TWO}, proxies"),
     "AdaptSegNet-style - its control": (f"{ADAPTSEGNET}, {MEASURED}", f"{ALIGNED_CONTROL}, {MEASURED}"),
     "two discriminators - AdaptSegNet-style": (TWO, f"{ADAPTSEGNET}, {MEASURED}"),
+    "AdaptSegNet-style, weights x 100 - its control": (f"{STRONG}, {MEASURED}", f"{ALIGNED_CONTROL}, {MEASURED}"),
+    "two discriminators - AdaptSegNet-style, weights x 100": (TWO, f"{STRONG}, {MEASURED}"),
+    "two discriminators - AdaptSegNet-style, weights x 100, AdaBN of both": (
+        f"{TWO}, {ADABN}",
+        f"{STRONG}, {ADABN}, {MEASURED}",
+    ),
+    "weights x 100, proxies - stage 2": (f"{STRONG_PROXIES}, {MEASURED}", f"{STRONG}, {MEASURED}"),
     "CBST-style, round 3 - round 1": (f"{CBST}, round 3, {MEASURED}", f"{CBST}, round 1, {MEASURED}"),
     "four stages - CBST-style, round 3": (f"{TWO}, proxies", f"{CBST}, round 3, {MEASURED}"),
     "four stages - CBST-style, round 3, AdaBN of both": (
@@ -70,6 +85,7 @@ DIFFERENCES = {
         f"{CBST}, round 3, {ADABN}, {MEASURED}",
     ),
     "four stages - those of output-space discriminators": (f"{TWO}, proxies", f"{ALIGNED_PROXIES}, {MEASURED}"),
+    "four stages - the same, weights x 100": (f"{TWO}, proxies", f"{STRONG_PROXIES}, {MEASURED}"),
 }
 
 
