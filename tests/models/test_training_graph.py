@@ -78,8 +78,7 @@ def arrays_of(kind, batch=2, size=(64, 96)):
     ("encoder", "kind", "grad_req"),
     [
         *(("small", kind, grad_req) for kind in PASSES for grad_req in ("write", "add")),
-        pytest.param("vgg16", "supervised", "write", marks=pytest.mark.slow),
-        ("resnet101", "supervised", "write"),
+        *(pytest.param(name, "supervised", "write", marks=pytest.mark.slow) for name in ("vgg16", "resnet101")),
     ],
 )
 def test_outputs_gradients_and_statistics_are_those_of_autograd(encoder, kind, recompute, grad_req):

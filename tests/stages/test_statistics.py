@@ -34,7 +34,14 @@ def test_parameters_are_the_same_whosever_statistics_are_kept(objective, divisio
 
 @pytest.mark.parametrize("division", DIVISIONS)
 @pytest.mark.parametrize(
-    "overrides", [(), ("statistics=target",), ("objective=minimax",), ("joint_pass=true",)], ids=", ".join
+    "overrides",
+    [
+        (),
+        ("statistics=target",),
+        pytest.param(("objective=minimax",), marks=pytest.mark.slow),
+        ("joint_pass=true",),
+    ],
+    ids=", ".join,
 )
 def test_all_is_the_same_where_activations_are_computed_twice(overrides, division):
     overrides = [f"adversarial.{one}" for one in overrides]
