@@ -156,9 +156,22 @@ def test_table_4_shares_all_but_labels_and_retraining():
     assert middle.run.experiment.proxies.p1 == 0.6, "the paper's own setting is the experiment itself"
 
 
+ABLATIONS = ROOT / "configs" / "ablations"
+
+
+@pytest.mark.parametrize("path", sorted(ABLATIONS.glob("*adabn_score.yaml")), ids=lambda path: path.stem)
+def test_adabn_before_scoring_is_all_that_such_a_variant_changes(path):
+    name = path.stem[: -len("adabn_score")].rstrip("_")
+    scored = load_experiment(path)
+    plain = load_experiment(
+        ABLATIONS / f"{name}.yaml" if name else FULL_SIZE["gta5_resnet101"], ["evaluation.adabn_batches=50"]
+    )
+    assert scored.model_dump(exclude={"name"}) == plain.model_dump(exclude={"name"})
+
+
 def test_ablations_are_complete_experiments_too():
     base = load_experiment(FULL_SIZE["gta5_resnet101"])
-    for path in sorted((ROOT / "configs" / "ablations").glob("*.yaml")):
+    for path in sorted(ABLATIONS.glob("*.yaml")):
         experiment = load_experiment(path)
         changed = {key for key in type(base).model_fields if getattr(base, key) != getattr(experiment, key)}
         expected = set() if path.stem == "p1_0.6_p2_0.8" else {"adversarial", "evaluation", "proxies"}
