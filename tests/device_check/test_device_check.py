@@ -47,6 +47,7 @@ def golden(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_released_outputs_are_found_on_the_device_and_others_fail(golden):
     checks = list(check_outputs(mx.cpu(1), golden.parent))
     assert levels(checks) == [OK, OK]
@@ -65,6 +66,7 @@ def test_without_golden_files_that_check_is_skipped(tmp_path):
     assert str(tmp_path) in check.text
 
 
+@pytest.mark.slow
 def test_steps_on_a_device_are_those_of_the_cpu():
     checks = list(steps.check_steps(MINI, ["cpu(1)"]))
     assert levels(checks, "one step") == levels(checks, "recompute") == levels(checks, "repeatable") == [OK] * 3
@@ -96,6 +98,7 @@ def test_a_device_that_learns_something_else_fails(monkeypatch):
     assert levels(checks, "repeatable") == [OK] * 3
 
 
+@pytest.mark.slow
 def test_what_is_not_repeatable_is_named(monkeypatch):
     parts, rng = steps._parts, np.random.default_rng(0)
 

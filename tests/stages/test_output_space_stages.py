@@ -83,6 +83,7 @@ def test_d1_alone_needs_no_auxiliary_classifier(finished, tiny_world, tmp_path):
     assert discriminators_in(path) == {"D1": (1, 5)}
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_goes_on_as_if_it_had_not_been(finished, tiny_world, tmp_path):
     settings = (OUTPUTS, "adversarial.poly_power=0.9", "adversarial.iterations=6")
     for name in ("straight", "resumed"):

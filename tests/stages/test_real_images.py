@@ -49,6 +49,7 @@ def test_labels_are_decoded_as_cityscapes_says():
             np.testing.assert_array_equal(dataset.image(index), np.array(image))
 
 
+@pytest.mark.slow
 def test_all_stages_run_on_real_target_images(tiny_world, tmp_path):
     experiment = small_experiment(
         tiny_world,

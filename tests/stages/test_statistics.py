@@ -17,9 +17,13 @@ from gluon_madapt.runs.run import Run
 from gluon_madapt.stages import train_adversarial, train_source
 
 RUNNING = ("running_mean", "running_var")
+# Devices and batches at once are the default's; each alone is for the whole suite.
+EVERY_DIVISION = [
+    pytest.param(name, marks=pytest.mark.slow if name in ("two devices", "two batches") else ()) for name in DIVISIONS
+]
 
 
-@pytest.mark.parametrize("division", DIVISIONS)
+@pytest.mark.parametrize("division", EVERY_DIVISION)
 @pytest.mark.parametrize("objective", ["non_saturating", "minimax"])
 def test_parameters_are_the_same_whosever_statistics_are_kept(objective, division):
     both, target = (
@@ -32,7 +36,7 @@ def test_parameters_are_the_same_whosever_statistics_are_kept(objective, divisio
         assert differing == {key for key in one if key.endswith(RUNNING)}
 
 
-@pytest.mark.parametrize("division", DIVISIONS)
+@pytest.mark.parametrize("division", EVERY_DIVISION)
 @pytest.mark.parametrize(
     "overrides",
     [
@@ -93,7 +97,7 @@ def norms(block, prefix=""):
     return found
 
 
-@pytest.mark.parametrize("division", DIVISIONS)
+@pytest.mark.parametrize("division", EVERY_DIVISION)
 def test_with_target_the_running_statistics_are_of_the_targets_passes_alone(division):
     training = Training(*DIVISIONS[division], "adversarial.statistics=target")
     twin = Twin(training)

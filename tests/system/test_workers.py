@@ -63,10 +63,12 @@ def test_a_worker_ends_when_the_scheduler_has_gone(scheduler):
     assert "the same command goes on" in errors
 
 
+@pytest.mark.slow
 def test_a_worker_lives_on_beside_its_scheduler(scheduler):
     assert end_of(waiting(port_of(scheduler), seconds=3)) == (0, "")
 
 
+@pytest.mark.slow
 def test_a_worker_waits_for_a_scheduler_that_has_not_begun_but_not_for_ever(scheduler):
     port = port_of(scheduler)
     scheduler.close()
@@ -75,6 +77,7 @@ def test_a_worker_waits_for_a_scheduler_that_has_not_begun_but_not_for_ever(sche
     assert f"127.0.0.1:{port} cannot be reached" in errors
 
 
+@pytest.mark.slow
 def test_a_worker_whose_store_is_gone_is_left_alone(scheduler):
     scheduler.close()
     assert end_of(waiting(1, seconds=3, start=1, gone=True)) == (0, "")

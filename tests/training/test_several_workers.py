@@ -22,6 +22,8 @@ from gluon_madapt.runs.run import Run
 from gluon_madapt.stages import train_source
 from gluon_madapt.training.checkpoint import read_checkpoint
 
+pytestmark = pytest.mark.slow
+
 # Stage 4 learns from both domains, by proxies of the source model.
 BOTH = ["proxies.model=trained", "proxies.p1=1", "retrain.learns_from=source_and_proxies"]
 
@@ -43,7 +45,6 @@ def both(tiny_world, tmp_path_factory):
     return folder
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("stage", TRAININGS)
 def test_two_workers_learn_what_one_with_the_doubled_batch_does(both, stage):
     two, one = (read_checkpoint(both / name / stage / "checkpoint.npz") for name in ("two", "one"))
@@ -53,7 +54,6 @@ def test_two_workers_learn_what_one_with_the_doubled_batch_does(both, stage):
         np.testing.assert_allclose(two.arrays[key], one.arrays[key], rtol=1e-5, atol=1e-5, err_msg=key)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("stage", TRAININGS)
 def test_the_log_has_every_iteration_once_and_the_losses_of_the_whole_batch(both, stage):
     two, one = (read_log(both / name / stage / "log.jsonl") for name in ("two", "one"))
@@ -64,7 +64,6 @@ def test_the_log_has_every_iteration_once_and_the_losses_of_the_whole_batch(both
             assert entry[key] == pytest.approx(other[key], rel=1e-4), key
 
 
-@pytest.mark.slow
 def test_one_worker_alone_does_not_go_on_with_what_two_began(both, tiny_world):
     words = command("source", both / "two", settings(tiny_world, batch_size=2))
     done = ended(words)
@@ -114,7 +113,6 @@ def test_sigterm_has_all_workers_save_and_stop_after_the_same_iteration(endless,
     assert f"saved after iteration {done}" in errors
 
 
-@pytest.mark.slow
 def test_when_a_worker_cannot_read_a_file_all_save_what_came_after_the_last_checkpoint(endless, own_world, tmp_path):
     image = sorted((own_world / "gta5" / "images").glob("*.png"))[0]
     image.write_bytes(b"")
@@ -126,7 +124,6 @@ def test_when_a_worker_cannot_read_a_file_all_save_what_came_after_the_last_chec
     assert [entry["iteration"] for entry in read_log(tmp_path / "source" / "log.jsonl")] == list(range(1, done + 1))
 
 
-@pytest.mark.slow
 def test_a_training_goes_on_where_it_was_stopped(tiny_world, tmp_path):
     straight, stopped = tmp_path / "straight", tmp_path / "stopped"
     half = settings(tiny_world, batch_size=2)
@@ -160,7 +157,6 @@ def test_what_a_worker_has_to_say_is_shown(tiny_world, tmp_path):
     assert "ended with exit status 2; the others were stopped" in done.stderr
 
 
-@pytest.mark.slow
 def test_broken_samples_are_counted_over_all_workers(own_world, tmp_path):
     for path in sorted((own_world / "gta5" / "images").glob("*.png"))[1:]:
         path.write_bytes(b"")
