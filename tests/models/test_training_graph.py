@@ -173,6 +173,7 @@ def allocated(graph):
     return float(line.split()[1])
 
 
+@pytest.mark.slow
 def test_computing_twice_takes_at_most_half_of_the_memory_of_resnet101():
     memory = {}
     for recompute in (False, True):

@@ -35,7 +35,7 @@ from gluon_madapt.stages import proxies as stage
         (MapCache, "versions", 1),
     ],
 )
-@pytest.mark.parametrize("audit", [False, True])
+@pytest.mark.parametrize("audit", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_wherever_it_is_stopped_it_goes_on_to_the_same_end(
     run, copied, straight, audited, tiny_world, owner, name, number, audit
 ):

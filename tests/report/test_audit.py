@@ -93,6 +93,7 @@ def test_an_audited_run_shows_its_areas(audited, tmp_path):
     assert f"at most {row['off_by_at_most']:.4f} off" in page.words
 
 
+@pytest.mark.slow
 def test_an_audit_of_an_earlier_version_is_shown_without_them(audited, tmp_path):
     shutil.copytree(audited, tmp_path / "run")
     path = tmp_path / "run" / "proxies" / "proxies.json"
@@ -106,6 +107,7 @@ def test_an_audit_of_an_earlier_version_is_shown_without_them(audited, tmp_path)
     assert "could not be read" not in page.words
 
 
+@pytest.mark.slow
 def test_without_an_audit_nothing_of_it_is_shown(straight, tmp_path):
     page = page_of(report_of_folder(straight, tmp_path / "page.html"))
     assert QUESTION not in page.words

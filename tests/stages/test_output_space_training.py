@@ -180,7 +180,7 @@ def test_adam_has_the_betas_of_the_settings():
     ("division", "overrides"),
     [
         pytest.param("two devices, two batches", (), marks=pytest.mark.slow),
-        ("two devices", ("joint_pass=true",)),
+        pytest.param("two devices", ("joint_pass=true",), marks=pytest.mark.slow),
         ("one device", ("statistics=target", "discriminators=1")),
     ],
     ids=str,
