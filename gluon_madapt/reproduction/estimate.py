@@ -35,8 +35,8 @@ _log = logging.getLogger(__name__)
 _PIXELS = 1 << 20
 _LEAST_SECONDS, _MOST_REPEATS = 1.0, 10
 _KINDS = {DONE: "done, to reuse", TO_FINISH: "to finish, after {} iterations", TO_RUN: "to run", REFUSED: "in the way"}
-# Compiling is a small part of what takes longer than this.
-_LONG_SECONDS = 5.0
+# What a first call does once takes seconds, compiling among it: a small part of what takes longer than this.
+_LONG_SECONDS = 60.0
 
 
 class Estimate:
