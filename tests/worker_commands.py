@@ -9,7 +9,9 @@ from small_experiments import CONFIG, small_settings
 from gluon_madapt.run_layout import STAGE_TOOLS, TRAININGS
 
 PYTHON = sys.executable
-ITERATIONS = 20
+# Past a checkpoint; few, since a sum in another order can push a unit over the kink of its ReLU, and what follows is
+# another training: losses of stage 2 that agree to 3e-6 after 8 iterations have differed by 5e-4 after 20.
+ITERATIONS = 6
 
 
 def settings(world, iterations=ITERATIONS, **changes):
